@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+
+using System.Collections.Immutable;
+using BarBroker.Devices;
+
+namespace BarBroker.Leases;
+
+/// <summary>What a client asks for. Nothing in it is trusted: the lease manager checks all of it.</summary>
+/// <param name="Device">Name, or empty for any that fits.</param>
+/// <param name="Ttl">Null: the default.</param>
+/// <param name="HangLimit">Null: none.</param>
+/// <param name="RequestId">Empty: none.</param>
+internal sealed record AcquireRequest(
+    string Device,
+    ImmutableArray<BufferRequest> Buffers,
+    BufferAccess Access,
+    MemoryAttribute Attribute,
+    TimeSpan? Ttl,
+    TimeSpan? HangLimit,
+    ImmutableDictionary<string, string> Labels,
+    string RequestId);

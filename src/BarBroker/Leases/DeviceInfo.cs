@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+
+using System.Collections.Immutable;
+using BarBroker.Devices;
+
+namespace BarBroker.Leases;
+
+internal enum DeviceState
+{
+    Ready = 1,
+
+    /// <summary>No new leases, by an operator's word.</summary>
+    Cordoned = 2,
+
+    /// <summary>Not open; <see cref="DeviceInfo.Detail"/> says why.</summary>
+    Unavailable = 3,
+}
+
+/// <summary>A device as it was at one moment.</summary>
+/// <param name="Description">Null if it never opened.</param>
+/// <param name="Leases">Leases that have not ended.</param>
+/// <param name="Generation">How often it was opened.</param>
+internal sealed record DeviceInfo(
+    string Name,
+    DeviceState State,
+    string Detail,
+    DeviceDescription? Description,
+    ImmutableArray<BarUsage> Bars,
+    int Leases,
+    int Generation);

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+
+using System.Collections.Immutable;
+using BarBroker.Devices;
+
+namespace BarBroker.Leases;
+
+/// <summary>A lease as it was at one moment; immutable, made on demand, safe to hand to anybody inside the daemon.</summary>
+/// <param name="Id">Short text, never reused.</param>
+/// <param name="Epoch">Fencing token; grows with every grant.</param>
+/// <param name="Remaining">Until the deadline; null once the end was decided.</param>
+/// <param name="RecallRemaining">Until the revoke, while recalled; else null.</param>
+/// <param name="RevokeError">What the last failed attempt said, or empty.</param>
+internal sealed record LeaseInfo(
+    string Id,
+    ulong Epoch,
+    string Device,
+    ImmutableArray<LeaseBuffer> Buffers,
+    BufferAccess Access,
+    MemoryAttribute Attribute,
+    LeaseOwner Owner,
+    ImmutableDictionary<string, string> Labels,
+    LeaseState State,
+    EndReason EndReason,
+    string EndDetail,
+    TimeSpan Ttl,
+    TimeSpan? Remaining,
+    TimeSpan Age,
+    TimeSpan? HangLimit,
+    TimeSpan? RecallRemaining,
+    int RevokeAttempts,
+    string RevokeError);

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+
+namespace BarBroker.Leases;
+
+/// <summary>The bounds that hold for every lease.</summary>
+internal sealed record LeaseOptions
+{
+    public TimeSpan DefaultTtl { get; init; } = TimeSpan.FromSeconds(30);
+
+    public TimeSpan MinTtl { get; init; } = TimeSpan.FromSeconds(1);
+
+    public TimeSpan MaxTtl { get; init; } = TimeSpan.FromHours(1);
+
+    public TimeSpan TicketTtl { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>Leases that have not ended, per uid.</summary>
+    public int MaxLeasesPerUid { get; init; } = 1024;
+
+    /// <summary>Bytes in leases that have not ended, per uid.</summary>
+    public ulong MaxBytesPerUid { get; init; } = ulong.MaxValue;
+
+    /// <summary>Ended leases that stay readable, the oldest forgotten first.</summary>
+    public int EndedLeasesKept { get; init; } = 1024;
+
+    /// <summary>How long a revoke may take before its lease is called stuck. It goes on all the same.</summary>
+    public TimeSpan RevokeTimeout { get; init; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>Between failed attempts: the first pause, doubled each time up to the last.</summary>
+    public TimeSpan RevokeRetryMin { get; init; } = TimeSpan.FromMilliseconds(100);
+
+    public TimeSpan RevokeRetryMax { get; init; } = TimeSpan.FromSeconds(30);
+}
