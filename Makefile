@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+.DEFAULT_GOAL := help
+.PHONY: help demo test build publish bench model lab lab-shell format clean
+
+help: ## What can be made
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+demo: ## See leases given and taken away: no root, no device, about a minute with the build
+	@scripts/demo
+
+test: ## Run every test, those in the virtual machine included
+	@scripts/test
+
+build: ## Build everything
+	@dotnet build broker.sln -c Release -v q -nologo
+
+publish: ## Publish daemon and barctl with Native AOT to artifacts/publish
+	@scripts/publish
+
+bench: ## Measure, beside the bare kernel operation; writes artifacts/bench.json
+	@scripts/bench
+
+model: ## Random histories against the model of the lease book, STEPS=n of them
+	@STEPS=$(or $(STEPS),1000000) dotnet run --project tests/BarBroker.Tests -c Release -v q -- -class '*LeaseBookModelTests'
+
+lab: ## The demo on real VFIO devices, in a virtual machine
+	@scripts/lab
+
+lab-shell: ## A prompt in that virtual machine
+	@tests/vm/lab shell
+
+format: ## Put the code in shape
+	@dotnet format broker.sln
+
+clean: ## Remove what was built here (the lab's cache stays; see tests/vm/lab clean)
+	@rm -rf artifacts
