@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=sh
+# What a guest script has: checks that print TAP lines, the lab's devices by name, other users, requests to the host.
+# A script begins with `. lab.sh` and ends with `done_testing`.
+
+lab_passed=0
+lab_failed=0
+lab_skipped=0
+lab_number=0
+
+lab_result() { # lab_result ok|"not ok" NAME [DIRECTIVE]
+    lab_number=$((lab_number + 1))
+    echo "$1 $lab_number - $2${3:+ # $3}"
+}
+
+pass() {
+    lab_passed=$((lab_passed + 1))
+    lab_result ok "$1"
+}
+
+# fail NAME: a failed check; what is on standard input is shown below it.
+fail() {
+    lab_failed=$((lab_failed + 1))
+    lab_result 'not ok' "$1"
+    sed 's/^/    # /'
+}
+
+skip() { # skip NAME REASON
+    lab_skipped=$((lab_skipped + 1))
+    lab_result ok "$1" "SKIP $2"
+}
+
+# check NAME COMMAND...: passes when the command succeeds. Its output is kept in /tmp/check.out.
+check() {
+    lab_name=$1
+    shift
+    if "$@" >/tmp/check.out 2>&1 </dev/null; then
+        pass "$lab_name"
+    else
+        lab_status=$?
+        { echo "status $lab_status of: $*" && cat /tmp/check.out; } | fail "$lab_name"
+        return 1
+    fi
+}
+
+# check_fails NAME COMMAND...: passes when the command ends with a status from 1 to 125; a signal or a missing command is a failure.
+check_fails() {
+    check_status "$1" '[1-9]|[1-9][0-9]|1[01][0-9]|12[0-5]' "$@"
+}
+
+# check_signal NAME SIGNAL-NUMBER COMMAND...: passes when the command is killed by this signal.
+check_signal() {
+    lab_name=$1
+    lab_signal=$2
+    shift 2
+    check_status "$lab_name" $((128 + lab_signal)) "$lab_name" "$@"
+}
+
+check_status() { # check_status NAME EXTENDED-REGEX NAME COMMAND...
+    lab_name=$1
+    lab_wanted=$2
+    shift 3
+    lab_status=0
+    "$@" >/tmp/check.out 2>&1 </dev/null || lab_status=$?
+    if echo "$lab_status" | grep -Eqx "$lab_wanted"; then
+        pass "$lab_name"
+    else
+        { echo "status $lab_status, wanted $lab_wanted, of: $*" && cat /tmp/check.out; } | fail "$lab_name"
+        return 1
+    fi
+}
+
+# expect_equal NAME WANTED GOT
+expect_equal() {
+    if [ "$2" = "$3" ]; then
+        pass "$1"
+    else
+        printf 'wanted: %s\ngot:    %s\n' "$2" "$3" | fail "$1"
+        return 1
+    fi
+}
+
+# expect_grep NAME EXTENDED-REGEX [FILE]: without a file, looks at the output of the last check.
+expect_grep() {
+    if grep -Eq -- "$2" "${3:-/tmp/check.out}"; then
+        pass "$1"
+    else
+        { echo "no line matches $2 in ${3:-the output:}" && cat "${3:-/tmp/check.out}"; } | fail "$1"
+        return 1
+    fi
+}
+
+# wait_until SECONDS WHAT COMMAND...: polls; says what it waited for when the time is over.
+wait_until() {
+    lab_deadline=$(($(cut -d. -f1 /proc/uptime) + $1))
+    lab_what=$2
+    shift 2
+    until "$@" >/dev/null 2>&1; do
+        if [ "$(cut -d. -f1 /proc/uptime)" -ge "$lab_deadline" ]; then
+            echo "waited in vain for $lab_what: $*" >&2
+            return 1
+        fi
+        sleep 0.05
+    done
+}
+
+# Ends the script with a status that says whether every check passed. A script without checks fails.
+done_testing() {
+    echo "1..$lab_number"
+    echo "# $lab_passed passed, $lab_failed failed, $lab_skipped skipped"
+    [ "$lab_failed" = 0 ] && [ "$lab_passed" -gt 0 ]
+    exit $?
+}
+
+# as USER COMMAND...: runs a command as alice or bob (may lease), olga (operator) or mallory (neither).
+as() {
+    lab_user=$1
+    shift
+    # shellcheck disable=SC2016 # for the other user's shell to expand
+    su -p -s /bin/sh -c 'exec "$0" "$@"' "$lab_user" "$@"
+}
+
+lab_field() { awk -v name="$1" -v field="$2" '$1 == name { print $field; found = 1 } END { exit !found }' /run/lab/devices; }
+
+# The PCI address, IOMMU group and driver (as bound at boot) of a device of the table, by its name.
+address_of() { lab_field "$1" 2; }
+group_of() { lab_field "$1" 5; }
+driver_of() { lab_field "$1" 7; }
+
+# host REQUEST ARGUMENT...: asks the lab outside, prints its answer; fails when the host could not do it.
+#   host unplug NAME   asks the kernel through ACPI to let go of a device, as an operator at the slot would; the kernel may take its time
+host() {
+    # One request at a time, since they may come from several processes.
+    until mkdir /run/lab/host.lock 2>/dev/null; do sleep 0.05; done
+    lab_answer=$(exec 3<>/dev/ttyS2 && echo "$*" >&3 && IFS= read -r line <&3 && echo "$line")
+    rmdir /run/lab/host.lock
+    echo "${lab_answer#* }"
+    case $lab_answer in ok*) return 0 ;; *) return 1 ;; esac
+}

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+# QEMU's command line: the machine, the devices of the table, shares and channels.
+
+# Sets $qemu_accel. KVM counts only when a virtual machine really runs in it: /dev/kvm exists on machines where none does.
+qemu_choose_accel() {
+    qemu_accel=${BARBROKER_LAB_ACCEL:-auto}
+    [[ $qemu_accel == auto ]] || return 0
+    qemu_accel=tcg
+    if [[ -w /dev/kvm ]] && qemu_kvm_works; then qemu_accel=kvm; fi
+}
+
+# A boot sector that writes 0 to QEMU's exit port, which makes QEMU end with status 1.
+qemu_kvm_works() {
+    local sector status=0
+    sector=$(mktemp)
+    { printf '\x31\xc0\xe6\xf4\xf4'; head -c 505 /dev/zero; printf '\x55\xaa'; } >"$sector"
+    # In a shell of its own, which keeps to itself what it has to say about an aborted QEMU.
+    (timeout --kill-after=1 5 qemu-system-x86_64 -accel kvm -cpu host -m 16M -nodefaults -display none \
+        -device isa-debug-exit,iobase=0xf4 -drive "file=$sector,format=raw,readonly=on"; exit) >/dev/null 2>&1 || status=$?
+    rm -f "$sector"
+    ((status == 1))
+}
+
+# qemu_add_devices: appends to $qemu_args what the table says.
+qemu_add_devices() {
+    local name place kind rest port seen=" "
+    while read -r name place _ kind rest; do
+        [[ -n $name && $name != \#* ]] || continue
+        port=${place%%/*}
+        if [[ $seen != *" $port "* ]]; then
+            seen+="$port "
+            qemu_args+=(-device "pcie-root-port,id=port$port,chassis=$((16#$port)),slot=$((16#$port)),bus=pcie.0,addr=0x$port")
+            [[ $place != */* ]] || qemu_args+=(-device "pcie-pci-bridge,id=bridge$port,bus=port$port")
+        fi
+        if [[ $place == */* ]]; then
+            qemu_add_device "$name" "bridge$port,addr=0x${place#*/}" "$kind" "$rest"
+        else
+            qemu_add_device "$name" "port$port" "$kind" "$rest"
+        fi
+    done <"$lab_home/devices"
+}
+
+qemu_add_device() {
+    local name=$1 bus=$2 kind=$3 argument=$4
+    case $kind in
+        ivshmem) qemu_args+=(-object "memory-backend-memfd,id=memory-$name,size=$argument,share=on"
+            -device "ivshmem-plain,id=$name,bus=$bus,memdev=memory-$name") ;;
+        nic) qemu_args+=(-netdev "user,id=net-$name,restrict=on" -device "$argument,id=$name,bus=$bus,netdev=net-$name") ;;
+        *) qemu_args+=(-device "$kind,id=$name,bus=$bus") ;;
+    esac
+}
+
+# qemu_share TAG DIRECTORY [OPTIONS]
+qemu_share() {
+    qemu_args+=(-fsdev "local,id=$1,path=$2,security_model=none${3:+,$3}" -device "virtio-9p-pci,fsdev=$1,mount_tag=$1")
+}
+
+# Sets $qemu_args for $image and the run's directory. No network, no display, no user configuration.
+qemu_arguments() {
+    local run=$1 cpu=max
+    qemu_choose_accel
+    [[ $qemu_accel != kvm ]] || cpu=host
+    [[ $qemu_accel != tcg ]] || qemu_accel=tcg,thread=multi
+    # shellcheck disable=SC2054 # the commas are QEMU's
+    qemu_args=(-nodefaults -no-user-config -display none -no-reboot
+        -machine q35,kernel-irqchip=split -accel "$qemu_accel" -cpu "$cpu" -smp 2 -m "${BARBROKER_LAB_MEMORY:-1G}"
+        -kernel "$image/vmlinuz" -initrd "$image/initramfs"
+        -append "console=ttyS0 quiet loglevel=5 panic=-1 intel_iommu=on random.trust_cpu=on"
+        -device intel-iommu,intremap=on
+        -chardev "file,id=console,path=$run/console.log" -serial chardev:console
+        -chardev stdio,id=output,signal=off -serial chardev:output
+        -chardev "pipe,id=control,path=$run/control" -serial chardev:control
+        -chardev "pipe,id=qmp,path=$run/qmp" -mon chardev=qmp,mode=control)
+    qemu_add_devices
+}
