@@ -58,13 +58,20 @@ qemu_share() {
 
 # Sets $qemu_args for $image and the run's directory. No network, no display, no user configuration.
 qemu_arguments() {
-    local run=$1 cpu=max
+    local run=$1 cpu=max cpus=1
     qemu_choose_accel
-    [[ $qemu_accel != kvm ]] || cpu=host
-    [[ $qemu_accel != tcg ]] || qemu_accel=tcg,thread=multi
+    if [[ $qemu_accel == kvm ]]; then
+        cpu=host
+        cpus=2
+    else
+        # One thread: seen with QEMU 7.2's multi-threaded emulation, a processor that ran an instruction after another had patched it
+        # away (the kernel dies with "Oops: int3"). One processor: several that take turns of 100 ms would wait for each other.
+        qemu_accel=tcg,thread=single
+    fi
+    cpus=${BARBROKER_LAB_CPUS:-$cpus}
     # shellcheck disable=SC2054 # the commas are QEMU's
     qemu_args=(-nodefaults -no-user-config -display none -no-reboot
-        -machine q35,kernel-irqchip=split -accel "$qemu_accel" -cpu "$cpu" -smp 2 -m "${BARBROKER_LAB_MEMORY:-1G}"
+        -machine q35,kernel-irqchip=split -accel "$qemu_accel" -cpu "$cpu" -smp "$cpus" -m "${BARBROKER_LAB_MEMORY:-1G}"
         -kernel "$image/vmlinuz" -initrd "$image/initramfs"
         -append "console=ttyS0 quiet loglevel=5 panic=-1 intel_iommu=on random.trust_cpu=on"
         -device intel-iommu,intremap=on
