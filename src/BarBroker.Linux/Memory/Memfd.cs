@@ -10,8 +10,18 @@ namespace BarBroker.Linux.Memory;
 public sealed class Memfd : FileDescriptor
 {
     private readonly string _name;
+    private readonly Memfd? _original;
 
     private Memfd(int fd, string name) : base(fd) => _name = name;
+
+    private Memfd(Memfd original) : base(-1)
+    {
+        bool added = false;
+        original.DangerousAddRef(ref added);
+        _name = original._name;
+        _original = original;
+        SetHandle(original.handle);
+    }
 
     /// <summary>A memfd of <paramref name="size"/> zero bytes that may be sealed and, where the kernel knows how (6.3), never executed.</summary>
     public static Memfd Create(string name, ulong size)
@@ -39,6 +49,9 @@ public sealed class Memfd : FileDescriptor
             throw;
         }
     }
+
+    /// <summary>A second handle of the same descriptor, without a system call: the descriptor is closed when both are disposed.</summary>
+    public Memfd Retain() => new(this);
 
     /// <summary>Truncating ends every access behind the new size: mappings of it raise SIGBUS wherever they are.</summary>
     public void SetSize(ulong size)
@@ -102,8 +115,7 @@ public sealed class Memfd : FileDescriptor
         long data = Libc.Lseek(this, checked((long)offset), SEEK_DATA);
         if (data < 0)
         {
-            // ENXIO: no data behind the offset (lseek(2)).
-            return Marshal.GetLastPInvokeError() == 6 ? null : throw LinuxException.Last("lseek(SEEK_DATA)", ToString());
+            return IsPastTheEnd() ? null : throw LinuxException.Last("lseek(SEEK_DATA)", ToString());
         }
 
         if ((ulong)data >= end)
@@ -112,7 +124,12 @@ public sealed class Memfd : FileDescriptor
         }
 
         long hole = Libc.Lseek(this, data, SEEK_HOLE);
-        ThrowIf(hole < 0, "lseek(SEEK_HOLE)");
+        if (hole < 0)
+        {
+            // The file was shrunk between the two calls.
+            return IsPastTheEnd() ? null : throw LinuxException.Last("lseek(SEEK_HOLE)", ToString());
+        }
+
         return ((ulong)data, Math.Min((ulong)hole, end) - (ulong)data);
     }
 
@@ -121,6 +138,20 @@ public sealed class Memfd : FileDescriptor
         ThrowIf(Libc.Fallocate(this, FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE, checked((long)offset), checked((long)length)) != 0, "fallocate(PUNCH_HOLE)");
 
     public override string ToString() => $"memfd {_name}";
+
+    protected override bool ReleaseHandle()
+    {
+        if (_original is null)
+        {
+            return base.ReleaseHandle();
+        }
+
+        _original.DangerousRelease();
+        return true;
+    }
+
+    /// <summary>The offset is behind the last data, or behind the end (lseek(2)).</summary>
+    private static bool IsPastTheEnd() => Marshal.GetLastPInvokeError() == (int)Errno.ENXIO;
 
     private int Transferred(nint count, string call)
     {
