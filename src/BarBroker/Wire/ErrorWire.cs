@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+
+using BarBroker.Leases;
+using Google.Protobuf.WellKnownTypes;
+using Grpc.Core;
+
+namespace BarBroker.Wire;
+
+/// <summary>Refusals as status codes and messages.</summary>
+internal static class ErrorWire
+{
+    public static StatusCode ToStatusCode(this LeaseError error) => error switch
+    {
+        LeaseError.Invalid => StatusCode.InvalidArgument,
+        LeaseError.Unsupported => StatusCode.Unimplemented,
+        LeaseError.NotFound => StatusCode.NotFound,
+        LeaseError.Ended => StatusCode.FailedPrecondition,
+        LeaseError.NoRoom or LeaseError.Quota => StatusCode.ResourceExhausted,
+        LeaseError.Denied => StatusCode.PermissionDenied,
+        LeaseError.Unavailable => StatusCode.Unavailable,
+        _ => throw new ArgumentOutOfRangeException(nameof(error), error, null),
+    };
+
+    public static V1.ErrorDetail ToErrorDetail(this LeaseException refusal) => new()
+    {
+        Field = refusal.Field,
+        LeaseId = refusal.LeaseId,
+        Device = refusal.Device,
+        EndReason = refusal.EndReason.ToWire(),
+    };
+
+    /// <summary>What a gRPC call ends with: code, message, and the detail where there is something in it.</summary>
+    public static Google.Rpc.Status ToStatus(this LeaseException refusal)
+    {
+        var status = new Google.Rpc.Status { Code = (int)refusal.Error.ToStatusCode(), Message = refusal.Message };
+        var detail = refusal.ToErrorDetail();
+        if (detail.CalculateSize() > 0)
+        {
+            status.Details.Add(Any.Pack(detail));
+        }
+
+        return status;
+    }
+}
