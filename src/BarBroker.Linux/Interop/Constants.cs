@@ -38,6 +38,7 @@ internal static class Constants
     internal const int SO_PEERCRED = 17;
     internal const int SO_PEERPIDFD = 77;
     internal const int CLOCK_BOOTTIME = 7;
+    internal const long PID_FS_MAGIC = 0x50494446;
     internal const nint SYS_pidfd_open = 434;
     internal const nint SYS_pidfd_send_signal = 424;
 }

@@ -42,9 +42,6 @@ internal static unsafe partial class Libc
     [LibraryImport(Name, EntryPoint = "pwrite", SetLastError = true)]
     internal static partial nint Pwrite(FileDescriptor fd, void* buffer, nuint count, long offset);
 
-    [LibraryImport(Name, EntryPoint = "copy_file_range", SetLastError = true)]
-    internal static partial nint CopyFileRange(FileDescriptor source, long* sourceOffset, FileDescriptor target, long* targetOffset, nuint length, uint flags);
-
     [LibraryImport(Name, EntryPoint = "mmap", SetLastError = true)]
     internal static partial nint Mmap(nint address, nuint length, int protection, int flags, FileDescriptor fd, long offset);
 
@@ -74,6 +71,9 @@ internal static unsafe partial class Libc
 
     [LibraryImport(Name, EntryPoint = "getsockopt", SetLastError = true)]
     internal static partial int GetSockOpt(SafeHandle socket, int level, int name, void* value, uint* length);
+
+    [LibraryImport(Name, EntryPoint = "fstatfs", SetLastError = true)]
+    internal static partial int Fstatfs(FileDescriptor fd, Statfs* result);
 
     [LibraryImport(Name, EntryPoint = "clock_gettime", SetLastError = true)]
     internal static partial int ClockGetTime(int clock, Timespec* time);

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
+using System.Globalization;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using BarBroker.Linux.Interop;
+using BarBroker.Linux.Sockets;
+using Mono.Unix.Native;
 using static BarBroker.Linux.Interop.Constants;
 
 namespace BarBroker.Linux.Processes;
@@ -45,15 +48,33 @@ public sealed class PidFd : FileDescriptor
     /// <summary>Whether the process has ended.</summary>
     public unsafe bool HasExited()
     {
-        var poll = new PollFd { Fd = Number, Events = POLLIN };
+        using var use = new HandleUse(this);
+        var poll = new PollFd { Fd = use.Number, Events = POLLIN };
         // SAFETY: one entry, a local.
         return Libc.Poll(&poll, 1, 0) > 0;
+    }
+
+    /// <summary>A key for "the same process".</summary>
+    /// <exception cref="LinuxException">ESRCH: the process has ended (before Linux 6.9 only; from then on the identity outlives it).</exception>
+    public ProcessIdentity GetIdentity()
+    {
+        if (!IsOnPidFs())
+        {
+            return ReadStartTime();
+        }
+
+        // 64-bit inode numbers of pidfs are never reused (fs/pidfs.c).
+        using var use = new HandleUse(this);
+        return Syscall.fstat(use.Number, out var status) == 0
+            ? new ProcessIdentity(0, status.st_ino)
+            : throw new LinuxException("fstat", ToString(), (Errno)NativeConvert.FromErrno(Stdlib.GetLastError()));
     }
 
     /// <exception cref="LinuxException">ESRCH: the process has ended. EPERM.</exception>
     public void SendSignal(int signal)
     {
-        if (Libc.Syscall(SYS_pidfd_send_signal, Number, signal, 0, 0) != 0)
+        using var use = new HandleUse(this);
+        if (Libc.Syscall(SYS_pidfd_send_signal, use.Number, signal, 0, 0) != 0)
         {
             throw LinuxException.Last("pidfd_send_signal", ToString());
         }
@@ -64,7 +85,7 @@ public sealed class PidFd : FileDescriptor
     private static PidFd OpenChecked(Socket socket, int pid)
     {
         var process = Open(pid);
-        if (!HasHungUp(socket) && !process.HasExited())
+        if (!FdSocket.HasHungUp(socket) && !process.HasExited())
         {
             return process;
         }
@@ -73,10 +94,32 @@ public sealed class PidFd : FileDescriptor
         throw new LinuxException("pidfd_open", $"process {pid}", Errno.ESRCH);
     }
 
-    private static unsafe bool HasHungUp(Socket socket)
+    private unsafe bool IsOnPidFs()
     {
-        var poll = new PollFd { Fd = (int)socket.Handle };
-        // SAFETY: one entry, a local.
-        return Libc.Poll(&poll, 1, 0) > 0 && (poll.ReturnedEvents & POLLHUP) != 0;
+        Statfs fileSystem;
+        // SAFETY: the kernel fills the local of the right layout.
+        return Libc.Fstatfs(this, &fileSystem) == 0 ? fileSystem.Type == PID_FS_MAGIC : throw LinuxException.Last("fstatfs", ToString());
+    }
+
+    private ProcessIdentity ReadStartTime()
+    {
+        try
+        {
+            // Field 22 of proc_pid_stat(5), counted from behind the name, which may hold anything.
+            string status = File.ReadAllText($"/proc/{Pid}/stat");
+            ulong start = ulong.Parse(status[(status.LastIndexOf(')') + 2)..].Split(' ')[19], CultureInfo.InvariantCulture);
+
+            // Read while the process was there, so it is this one's and not that of a later process with its number.
+            if (!HasExited())
+            {
+                return new ProcessIdentity(Pid, start);
+            }
+        }
+        catch (IOException)
+        {
+            // No such process: told below.
+        }
+
+        throw new LinuxException("reading the start time", ToString(), Errno.ESRCH);
     }
 }

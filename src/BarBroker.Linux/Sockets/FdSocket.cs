@@ -3,7 +3,9 @@
 using System.Collections.Immutable;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
+using BarBroker.Linux.Interop;
 using Mono.Unix.Native;
+using static BarBroker.Linux.Interop.Constants;
 
 namespace BarBroker.Linux.Sockets;
 
@@ -77,11 +79,12 @@ public static class FdSocket
                 msg_control = control,
                 msg_controllen = control.Length,
             };
+            using var use = new HandleUse(socket.SafeHandle);
             long length;
             Mono.Unix.Native.Errno errno;
             do
             {
-                length = Syscall.recvmsg((int)socket.Handle, message, MessageFlags.MSG_DONTWAIT | MessageFlags.MSG_CMSG_CLOEXEC);
+                length = Syscall.recvmsg(use.Number, message, MessageFlags.MSG_DONTWAIT | MessageFlags.MSG_CMSG_CLOEXEC);
                 errno = length < 0 ? Stdlib.GetLastError() : 0;
             }
             while (errno == Mono.Unix.Native.Errno.EINTR);
@@ -107,8 +110,7 @@ public static class FdSocket
     {
         while (true)
         {
-            // A receive of zero bytes completes when something is there and consumes nothing.
-            await socket.ReceiveAsync(Memory<byte>.Empty, SocketFlags.None, cancellation).ConfigureAwait(false);
+            await WaitReadableAsync(socket, cancellation).ConfigureAwait(false);
             if (TryReceive(socket, buffer.Span, maxFiles) is { } packet)
             {
                 return packet;
@@ -116,9 +118,26 @@ public static class FdSocket
         }
     }
 
+    /// <summary>Waits until a packet, or the end of the connection, is there. A caller that waits long needs no buffer meanwhile.</summary>
+    public static async ValueTask WaitReadableAsync(Socket socket, CancellationToken cancellation)
+    {
+        // A receive of zero bytes completes when something is there and consumes nothing.
+        await socket.ReceiveAsync(Memory<byte>.Empty, SocketFlags.None, cancellation).ConfigureAwait(false);
+    }
+
+    /// <summary>Whether the peer is gone.</summary>
+    public static unsafe bool HasHungUp(Socket socket)
+    {
+        using var use = new HandleUse(socket.SafeHandle);
+        var poll = new PollFd { Fd = use.Number };
+        // SAFETY: one entry, a local.
+        return Libc.Poll(&poll, 1, 0) > 0 && (poll.ReturnedEvents & POLLHUP) != 0;
+    }
+
     private static bool Sent(Socket socket, Msghdr message)
     {
-        while (Syscall.sendmsg((int)socket.Handle, message, MessageFlags.MSG_DONTWAIT | MessageFlags.MSG_NOSIGNAL) < 0)
+        using var use = new HandleUse(socket.SafeHandle);
+        while (Syscall.sendmsg(use.Number, message, MessageFlags.MSG_DONTWAIT | MessageFlags.MSG_NOSIGNAL) < 0)
         {
             var errno = Stdlib.GetLastError();
             if (errno == Mono.Unix.Native.Errno.EAGAIN)

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+
+using System.Diagnostics;
+using BarBroker.Linux.Events;
+using BarBroker.Linux.Processes;
+
+namespace BarBroker.Linux.Tests.Processes;
+
+public sealed class PidFdTests
+{
+    private const int SigKill = 9;
+
+    [Fact]
+    public void GetIdentity_TwoPidFdsOfOneProcess_AreEqual()
+    {
+        using var first = PidFd.Open(Environment.ProcessId);
+        using var second = PidFd.Open(Environment.ProcessId);
+
+        Assert.Equal(first.GetIdentity(), second.GetIdentity());
+    }
+
+    [Fact]
+    public void GetIdentity_TwoProcesses_Differ()
+    {
+        using var child = Sleep();
+        using var itself = PidFd.Open(Environment.ProcessId);
+        using var other = PidFd.Open(child.Id);
+
+        Assert.NotEqual(itself.GetIdentity(), other.GetIdentity());
+        other.SendSignal(SigKill);
+        child.WaitForExit();
+    }
+
+    [Fact]
+    public async Task HasExited_ProcessKilled_IsSeenByEpoll()
+    {
+        using var child = Sleep();
+        using var process = PidFd.Open(child.Id);
+        using var epoll = new Epoll();
+        epoll.AddOnce(process, 7);
+        Assert.False(process.HasExited());
+        var keys = new ulong[4];
+        var waiting = Task.Run(() => epoll.Wait(keys), TestContext.Current.CancellationToken);
+
+        process.SendSignal(SigKill);
+
+        Assert.Equal(1, await waiting.WaitAsync(TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken));
+        Assert.Equal(7ul, keys[0]);
+        Assert.True(process.HasExited());
+        child.WaitForExit();
+    }
+
+    [Fact]
+    public void Open_ReapedProcess_IsEsrch()
+    {
+        int pid;
+        using (var child = Process.Start("true"))
+        {
+            child.WaitForExit();
+            pid = child.Id;
+        }
+
+        Assert.Equal(Errno.ESRCH, Assert.Throws<LinuxException>(() => PidFd.Open(pid)).Errno);
+    }
+
+    private static Process Sleep() => Process.Start("sleep", "600");
+}
