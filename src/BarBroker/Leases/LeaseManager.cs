@@ -1,73 +1,164 @@
 // SPDX-License-Identifier: Apache-2.0
 
 using System.Collections.Immutable;
+using BarBroker.Telemetry;
 
 namespace BarBroker.Leases;
 
 /// <summary>The whole life of leases: what the sockets, the process watcher and the signal handlers call. Refusals are <see cref="LeaseException"/>.</summary>
+/// <remarks>
+/// It only puts the parts together: <see cref="LeaseBook"/> decides, one <see cref="DeviceWorker"/> a device acts, on an executor of its own.
+/// </remarks>
 internal sealed class LeaseManager : IAsyncDisposable
 {
+    private readonly LeaseOptions _options;
+    private readonly TimeProvider _time;
+    private readonly LeaseBook _book;
+    private readonly DeviceWorker[] _workers;
+    private readonly Func<string, Action<DeviceCommand>, IDeviceExecutor> _executors;
+    private int _started;
+    private int _disposed;
+
     public LeaseManager(LeaseOptions options, IEnumerable<DeviceRegistration> devices, ulong firstEpoch, TimeProvider time)
+        : this(options, devices, firstEpoch, time, static (device, run) => new DeviceThread(device, run))
     {
-        throw new NotImplementedException();
     }
 
-    /// <summary>Opens the devices, each on its own thread; a device that does not open is Unavailable, with the reason, and tried again with backoff.</summary>
-    public void Start() => throw new NotImplementedException();
+    /// <param name="executors">Makes what runs the commands of a device, by the device's name.</param>
+    public LeaseManager(
+        LeaseOptions options,
+        IEnumerable<DeviceRegistration> devices,
+        ulong firstEpoch,
+        TimeProvider time,
+        Func<string, Action<DeviceCommand>, IDeviceExecutor> executors)
+    {
+        DeviceRegistration[] registrations = [.. devices];
+        _options = options;
+        _time = time;
+        _executors = executors;
+        Metrics = new LeaseMetrics();
+        _book = new LeaseBook(options, registrations, firstEpoch, new LeaseClock(time), Metrics);
+        _workers = [.. registrations.Zip(_book.Slots, (r, slot) => new DeviceWorker(_book, slot, r.Device))];
+        Metrics.Observe(_book);
+    }
 
-    /// <summary>Sets the ranges aside, exports the buffers on the device's thread, and issues the ticket. Cancelling it leaves no lease behind.</summary>
-    public ValueTask<Grant> AcquireAsync(AcquireRequest request, LeaseOwner owner, CancellationToken cancellation) => throw new NotImplementedException();
-
-    /// <summary>Makes the lease Active. A wrong, used or expired ticket, or another uid's, is NotFound.</summary>
-    public Redemption Redeem(ReadOnlySpan<byte> ticket, uint uid) => throw new NotImplementedException();
-
-    /// <summary>A heartbeat; allocates nothing.</summary>
-    public Renewal Renew(string leaseId, uint uid, ulong progress) => throw new NotImplementedException();
-
-    /// <summary>Ends a lease of this uid (Released) and waits for proof: Ended, or Stuck. Cancelling stops the waiting only. An ended lease is returned as it is.</summary>
-    public Task<LeaseInfo> ReleaseAsync(string leaseId, uint uid, CancellationToken cancellation) => throw new NotImplementedException();
-
-    /// <summary>Ends a lease, whoever owns it, and waits for Ended or Stuck.</summary>
-    public Task<LeaseInfo> EndAsync(string leaseId, EndReason reason, string detail, CancellationToken cancellation) => throw new NotImplementedException();
-
-    /// <summary>Decides the end without waiting for the proof. Ending an ended lease does nothing. NotFound for an unknown id.</summary>
-    public LeaseInfo End(string leaseId, EndReason reason, string detail) => throw new NotImplementedException();
-
-    /// <summary>Announces that the lease will be revoked after the grace, for that reason. A shorter grace than one already announced wins.</summary>
-    public LeaseInfo Recall(string leaseId, TimeSpan grace, EndReason reason, string detail) => throw new NotImplementedException();
-
-    /// <summary>Waits until the lease is Ended or Stuck.</summary>
-    public Task<LeaseInfo> WaitEndedAsync(string leaseId, CancellationToken cancellation) => throw new NotImplementedException();
-
-    /// <summary>The process is gone: all its leases end with ClientExited. No lease is granted to it any more.</summary>
-    public void OwnerExited(LeaseOwner owner) => throw new NotImplementedException();
-
-    /// <summary>NotFound if it is unknown, or of another uid than the one given.</summary>
-    public LeaseInfo Get(string leaseId, uint? uid = null) => throw new NotImplementedException();
-
-    public ImmutableArray<LeaseInfo> List(LeaseFilter filter) => throw new NotImplementedException();
-
-    public ImmutableArray<DeviceInfo> Devices() => throw new NotImplementedException();
-
-    public DeviceInfo Device(string name) => throw new NotImplementedException();
-
-    /// <summary>The whole of every BAR, in order, without gaps.</summary>
-    public ImmutableArray<Segment> Segments(string device) => throw new NotImplementedException();
-
-    public DeviceInfo Cordon(string device, string comment) => throw new NotImplementedException();
-
-    public DeviceInfo Uncordon(string device) => throw new NotImplementedException();
-
-    /// <summary>Ends every lease of the device (DeviceReset), closes it, which is the proof that also frees stuck leases, opens and resets it. Returns how many leases ended by it.</summary>
-    public Task<int> ResetDeviceAsync(string device, string detail, CancellationToken cancellation) => throw new NotImplementedException();
+    /// <summary>The instruments of this manager, in the meter "BarBroker".</summary>
+    public LeaseMetrics Metrics { get; }
 
     /// <summary>Ended leases since the start.</summary>
-    public long EndedCount => throw new NotImplementedException();
+    public long EndedCount => _book.EndedCount;
 
-    public IDisposable Subscribe(ILeaseObserver observer) => throw new NotImplementedException();
+    /// <summary>How often the broker found itself stalled and gave every lease a grace.</summary>
+    public long StallCount => _book.StallCount;
+
+    /// <summary>Opens the devices, each on its own thread; a device that does not open is Unavailable, with the reason, and tried again with backoff.</summary>
+    public void Start()
+    {
+        if (Interlocked.Exchange(ref _started, 1) != 0)
+            throw new InvalidOperationException("the lease manager was started before");
+        for (int i = 0; i < _workers.Length; i++)
+            _book.Start(_book.Slots[i], _executors(_book.Slots[i].Name, _workers[i].Run));
+    }
+
+    /// <summary>Completes when every device was tried to be opened once, whatever came of it.</summary>
+    public Task WaitFirstOpenAsync(CancellationToken cancellation) => Task.WhenAll(_book.Slots.Select(static s => s.FirstOpen.Task)).WaitAsync(cancellation);
+
+    /// <summary>Sets the ranges aside, exports the buffers on the device's thread, and issues the ticket. Cancelling it leaves no lease behind.</summary>
+    public async ValueTask<Grant> AcquireAsync(AcquireRequest request, LeaseOwner owner, CancellationToken cancellation)
+    {
+        cancellation.ThrowIfCancellationRequested();
+        AcquireValidator.Check(request);
+        PendingGrant pending = _book.BeginAcquire(request, owner);
+        try
+        {
+            return await pending.Task.WaitAsync(cancellation).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            _book.Abandon(pending.Lease);
+            throw;
+        }
+    }
+
+    /// <summary>Makes the lease Active. A wrong, used or expired ticket, or another uid's, is NotFound; that of a lease that ended is Ended.</summary>
+    public Redemption Redeem(ReadOnlySpan<byte> ticket, uint uid) => _book.Redeem(ticket, uid);
+
+    /// <summary>A heartbeat; allocates nothing.</summary>
+    public Renewal Renew(string leaseId, uint uid, ulong progress) => _book.Renew(leaseId, uid, progress);
+
+    /// <summary>Ends a lease of this uid (Released) and waits for proof: Ended, or Stuck. Cancelling stops the waiting only. An ended lease is returned as it is.</summary>
+    public Task<LeaseInfo> ReleaseAsync(string leaseId, uint uid, CancellationToken cancellation) =>
+        _book.EndAndWait(leaseId, uid, EndReason.Released, "").WaitAsync(cancellation);
+
+    /// <summary>Ends a lease, whoever owns it, and waits for Ended or Stuck.</summary>
+    public Task<LeaseInfo> EndAsync(string leaseId, EndReason reason, string detail, CancellationToken cancellation) =>
+        _book.EndAndWait(leaseId, null, reason, detail).WaitAsync(cancellation);
+
+    /// <summary>Decides the end without waiting for the proof. Ending an ended lease does nothing. NotFound for an unknown id.</summary>
+    public LeaseInfo End(string leaseId, EndReason reason, string detail) => _book.End(leaseId, null, reason, detail);
+
+    /// <summary>Announces that the lease will be revoked after the grace, for that reason. A shorter grace than one already announced wins.</summary>
+    public LeaseInfo Recall(string leaseId, TimeSpan grace, EndReason reason, string detail) => _book.Recall(leaseId, grace, reason, detail);
+
+    /// <summary>Waits until the lease is Ended or Stuck.</summary>
+    public Task<LeaseInfo> WaitEndedAsync(string leaseId, CancellationToken cancellation) =>
+        _book.EndAndWait(leaseId, null, EndReason.None, "").WaitAsync(cancellation);
+
+    /// <summary>The process is gone: all its leases end with ClientExited. No lease is granted to it any more.</summary>
+    public void OwnerExited(LeaseOwner owner) => _book.OwnerExited(owner);
+
+    /// <summary>NotFound if it is unknown, or of another uid than the one given.</summary>
+    public LeaseInfo Get(string leaseId, uint? uid = null) => _book.Get(leaseId, uid);
+
+    /// <summary>By epoch.</summary>
+    public ImmutableArray<LeaseInfo> List(LeaseFilter filter) => _book.List(filter);
+
+    public ImmutableArray<DeviceInfo> Devices() => _book.Devices();
+
+    public DeviceInfo Device(string name) => _book.Device(name);
+
+    /// <summary>The whole of every BAR, in order, without gaps.</summary>
+    public ImmutableArray<Segment> Segments(string device) => _book.Segments(device);
+
+    public DeviceInfo Cordon(string device, string comment) => _book.Cordon(device, comment);
+
+    public DeviceInfo Uncordon(string device) => _book.Cordon(device, null);
+
+    /// <summary>Ends every lease of the device (DeviceReset), closes it, which is the proof that also frees stuck leases, opens and resets it. Returns how many leases ended by it.</summary>
+    public Task<int> ResetDeviceAsync(string device, string detail, CancellationToken cancellation) =>
+        _book.ResetDevice(device, detail).WaitAsync(cancellation);
+
+    public IDisposable Subscribe(ILeaseObserver observer) => _book.Subscribe(observer);
 
     /// <summary>Grants nothing more, ends every lease (BrokerShutdown), waits for the proofs until cancelled, closes the devices whose threads answer.</summary>
-    public Task ShutdownAsync(CancellationToken cancellation) => throw new NotImplementedException();
+    public Task ShutdownAsync(CancellationToken cancellation) => _book.Shutdown().WaitAsync(cancellation);
 
-    public ValueTask DisposeAsync() => throw new NotImplementedException();
+    /// <summary>Shuts down if that was not done, and disposes of the devices. A device whose thread does not answer in time is left to the end of the process.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        if (Interlocked.Exchange(ref _disposed, 1) != 0)
+            return;
+        Task stopped = StopAsync();
+        try
+        {
+            await stopped.WaitAsync(_options.RevokeTimeout, _time).ConfigureAwait(false);
+        }
+        catch (TimeoutException)
+        {
+            // A blocked call holds one background thread until the kernel lets go of it or the process ends, which revokes all the same.
+        }
+
+        _book.Dispose();
+        Metrics.Dispose();
+    }
+
+    private async Task StopAsync()
+    {
+        await _book.Shutdown().ConfigureAwait(false);
+        if (_started == 0)
+            return;
+        foreach (DeviceSlot slot in _book.Slots)
+            slot.Executor.Post(new DeviceCommand(DeviceCommandKind.Stop));
+        await Task.WhenAll(_workers.Select(static w => w.Stopped)).ConfigureAwait(false);
+    }
 }

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+
+using BarBroker.Devices;
+
+namespace BarBroker.Leases;
+
+/// <summary>
+/// What the lease book knows of one device. Only <see cref="LeaseBook"/> changes it, under its lock; the device itself is touched only by its
+/// <see cref="DeviceWorker"/>.
+/// </summary>
+internal sealed class DeviceSlot(DeviceRegistration registration) : Deadline
+{
+    public string Name { get; } = registration.Device.Name;
+
+    public bool AllowSharing { get; } = registration.AllowSharing;
+
+    public IDeviceExecutor Executor { get; set; } = null!;
+
+    /// <summary>Exports are possible.</summary>
+    public bool IsOpen { get; set; }
+
+    /// <summary>Why it is not open, or why its revocation domain is what it is.</summary>
+    public string Detail { get; set; } = "not opened yet";
+
+    /// <summary>Null: not cordoned.</summary>
+    public string? Cordon { get; set; }
+
+    public int Generation { get; set; }
+
+    public DeviceDescription? Description { get; set; }
+
+    /// <summary>By BAR index; null where the device has no such BAR.</summary>
+    public RangeAllocator<Lease>?[] Bars { get; set; } = [];
+
+    /// <summary>Leases that have not ended.</summary>
+    public HashSet<Lease> Leases { get; } = [];
+
+    /// <summary>A close is owed: queued, going on, or to be tried again. It will prove the end of all that is exported; nothing is revoked one by one.</summary>
+    public bool NeedsClose { get; set; }
+
+    /// <summary>The command for it is queued and has not begun.</summary>
+    public bool RecycleQueued { get; set; }
+
+    /// <summary>Why the device is to be closed, for those whose leases end by it.</summary>
+    public string RecycleCause { get; set; } = "";
+
+    /// <summary>The device said that it is gone: after the close, it is opened again only after a pause.</summary>
+    public bool Lost { get; set; }
+
+    /// <summary>To be reset when it is open the next time.</summary>
+    public bool ResetWanted { get; set; }
+
+    /// <summary>Attempts to close or open that failed in a row.</summary>
+    public int Failures { get; set; }
+
+    /// <summary>When to try again.</summary>
+    public long RetryDue { get; set; } = Never;
+
+    /// <summary>Completes after the first attempt to open.</summary>
+    public TaskCompletionSource FirstOpen { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>Completes when the device is closed for good.</summary>
+    public TaskCompletionSource Closed { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    public List<ResetWaiter> ResetWaiters { get; } = [];
+
+    public DeviceState State => !IsOpen ? DeviceState.Unavailable : Cordon is null ? DeviceState.Ready : DeviceState.Cordoned;
+
+    public DeviceInfo ToInfo() => new(
+        Name,
+        State,
+        DetailText(),
+        Description,
+        [.. (Description?.Bars ?? []).Select(ToUsage)],
+        Leases.Count,
+        Generation);
+
+    private BarUsage ToUsage(BarDescription bar)
+    {
+        RangeAllocator<Lease> a = Bars[bar.Index]!;
+        return new BarUsage(bar.Index, bar.Size, a.Free, a.Leased, a.Quarantined, a.LargestFree);
+    }
+
+    private string DetailText() => Cordon switch
+    {
+        null => Detail,
+        "" => $"cordoned; {Detail}",
+        _ => $"cordoned: {Cordon}; {Detail}",
+    };
+}

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+
+using System.Collections.Immutable;
+using BarBroker.Devices;
+
+namespace BarBroker.Leases;
+
+/// <summary>
+/// What the thread of a device does: asks the lease book whether a command is still wanted, calls the device, and tells the book what came of it.
+/// Whatever a device throws is a failed call: it proves nothing, and must not take the thread with it.
+/// </summary>
+internal sealed class DeviceWorker
+{
+    private readonly LeaseBook _book;
+    private readonly DeviceSlot _slot;
+    private readonly IBarDevice _device;
+    private readonly TaskCompletionSource _stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    public DeviceWorker(LeaseBook book, DeviceSlot slot, IBarDevice device)
+    {
+        _book = book;
+        _slot = slot;
+        _device = device;
+        _device.Lost += OnLost;
+    }
+
+    public Task Stopped => _stopped.Task;
+
+    public void Run(DeviceCommand command)
+    {
+        switch (command.Kind)
+        {
+            case DeviceCommandKind.Export:
+                Export(command.Lease!);
+                break;
+            case DeviceCommandKind.Revoke:
+                Revoke(command.Lease!);
+                break;
+            case DeviceCommandKind.Recycle:
+                Recycle();
+                break;
+            case DeviceCommandKind.Stop:
+                Stop();
+                break;
+        }
+    }
+
+    private void OnLost(string reason) => _book.DeviceLost(_slot, reason);
+
+    private void Export(Lease lease)
+    {
+        if (!_book.BeginExport(lease))
+            return;
+        var exported = ImmutableArray.CreateBuilder<ExportedBuffer>(lease.Buffers.Length);
+        string? error = null;
+        try
+        {
+            foreach (LeaseBuffer buffer in lease.Buffers)
+                exported.Add(_device.Export(buffer.Bar, buffer.Ranges, lease.Access, lease.Attribute));
+        }
+        catch (Exception e)
+        {
+            error = e.Message;
+        }
+
+        _book.EndExport(lease, exported.DrainToImmutable(), error);
+    }
+
+    private void Revoke(Lease lease)
+    {
+        ImmutableArray<ExportedBuffer> remaining = _book.BeginRevoke(lease);
+        if (remaining.IsEmpty)
+            return;
+        try
+        {
+            while (!remaining.IsEmpty)
+            {
+                _device.Revoke(remaining[0]);
+                remaining[0].Dispose();
+                remaining = remaining.RemoveAt(0);
+            }
+        }
+        catch (Exception e)
+        {
+            _book.RevokeFailed(lease, remaining, e.Message);
+            return;
+        }
+
+        _book.Proven(lease);
+    }
+
+    private void Recycle()
+    {
+        ImmutableArray<Lease> leases = _book.BeginClose(_slot);
+        try
+        {
+            _device.Close();
+        }
+        catch (Exception e)
+        {
+            _book.CloseFailed(_slot, leases, e.Message);
+            return;
+        }
+
+        foreach (Lease lease in leases)
+        {
+            foreach (ExportedBuffer buffer in lease.Exported)
+                buffer.Dispose();
+        }
+
+        if (_book.Closed(_slot, leases))
+            Open();
+    }
+
+    private void Open()
+    {
+        bool reset = _book.IsResetWanted(_slot);
+        string step = "open";
+        try
+        {
+            _device.Open();
+            step = "reset";
+            DeviceDescription description = _device.Description ?? throw new InvalidOperationException($"{_slot.Name} is open and has no description");
+            if (reset && description.CanReset)
+                _device.Reset();
+            _book.Opened(_slot, description, reset);
+        }
+        catch (Exception e)
+        {
+            _book.OpenFailed(_slot, $"{step} failed: {e.Message}");
+        }
+    }
+
+    private void Stop()
+    {
+        _device.Lost -= OnLost;
+        try
+        {
+            _device.Dispose();
+            _stopped.TrySetResult();
+        }
+        catch (Exception e)
+        {
+            _stopped.TrySetException(e);
+        }
+    }
+}

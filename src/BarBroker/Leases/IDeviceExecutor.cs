@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+
+namespace BarBroker.Leases;
+
+/// <summary>
+/// Runs the commands of one device one at a time, in order: a thread of its own in production, a pump in the model test.
+/// </summary>
+internal interface IDeviceExecutor
+{
+    /// <summary>Queues a command and returns at once. Called under the lease book's lock.</summary>
+    void Post(DeviceCommand command);
+}

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+
+using System.Collections.Immutable;
+using BarBroker.Devices;
+
+namespace BarBroker.Leases;
+
+/// <summary>
+/// The record of one lease. Only <see cref="LeaseBook"/> changes it, under its lock. There may be tens of thousands, so it holds no timer, and a
+/// completion source only while somebody waits. All times are timestamps, all spans their units.
+/// </summary>
+internal sealed class Lease(ulong epoch, DeviceSlot slot, OwnerRecord owner, AcquireRequest request) : Deadline
+{
+    public ulong Epoch { get; } = epoch;
+
+    public string Id { get; } = LeaseId.FromEpoch(epoch);
+
+    public DeviceSlot Slot { get; } = slot;
+
+    public OwnerRecord Owner { get; } = owner;
+
+    public BufferAccess Access { get; } = request.Access;
+
+    public MemoryAttribute Attribute { get; } = request.Attribute;
+
+    public ImmutableDictionary<string, string> Labels { get; } = request.Labels;
+
+    public string RequestId { get; } = request.RequestId;
+
+    public ImmutableArray<LeaseBuffer> Buffers { get; set; } = [];
+
+    public ulong Bytes { get; set; }
+
+    public LeaseState State { get; set; } = LeaseState.Granted;
+
+    public ExportPhase Phase { get; set; }
+
+    /// <summary>The dmabufs that exist. The device thread empties it when access to all of them is over.</summary>
+    public ImmutableArray<ExportedBuffer> Exported { get; set; } = [];
+
+    /// <summary>The ticket was redeemed.</summary>
+    public bool Fetched { get; set; }
+
+    public UInt128 Ticket { get; set; }
+
+    public long TicketDeadline { get; set; }
+
+    public long GrantedAt { get; set; }
+
+    public TimeSpan Ttl { get; set; }
+
+    public long TtlUnits { get; set; }
+
+    public long TtlDeadline { get; set; }
+
+    /// <summary>Zero: no limit.</summary>
+    public TimeSpan HangLimit { get; set; }
+
+    public long HangUnits { get; set; }
+
+    public ulong Progress { get; set; }
+
+    public long ProgressAt { get; set; }
+
+    public long RecallDeadline { get; set; } = Never;
+
+    public EndReason RecallReason { get; set; }
+
+    public string RecallDetail { get; set; } = "";
+
+    public EndReason EndReason { get; set; }
+
+    public string EndDetail { get; set; } = "";
+
+    public long EndingAt { get; set; }
+
+    /// <summary>When the revoke counts as stuck; then, when it is tried again.</summary>
+    public long RevokeDue { get; set; } = Never;
+
+    public int RevokeAttempts { get; set; }
+
+    public string RevokeError { get; set; } = "";
+
+    /// <summary>The attempt that is under way was counted as failed, because it took too long.</summary>
+    public bool Unanswered { get; set; }
+
+    /// <summary>Set while the acquire has not been answered.</summary>
+    public TaskCompletionSource<Grant>? Pending { get; set; }
+
+    /// <summary>Calls that wait for <see cref="Pending"/>; with the last one that is cancelled the lease goes.</summary>
+    public int PendingCalls { get; set; }
+
+    /// <summary>Set while somebody waits for the end.</summary>
+    public TaskCompletionSource<LeaseInfo>? EndWaiter { get; set; }
+
+    public bool IsLive => State < LeaseState.Revoking;
+
+    public bool IsReadOnly => Access == BufferAccess.ReadOnly;
+
+    public LeaseInfo ToInfo(in LeaseClock clock, long now) => new(
+        Id,
+        Epoch,
+        Slot.Name,
+        Buffers,
+        Access,
+        Attribute,
+        Owner.Owner,
+        Labels,
+        State,
+        EndReason,
+        EndDetail,
+        Ttl,
+        IsLive ? (Phase == ExportPhase.Done ? clock.Span(Math.Max(0, TtlDeadline - now)) : Ttl) : null,
+        clock.Span(Math.Max(0, now - GrantedAt)),
+        HangUnits == 0 ? null : HangLimit,
+        State == LeaseState.Recalled ? clock.Span(Math.Max(0, RecallDeadline - now)) : null,
+        RevokeAttempts,
+        RevokeError);
+}

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: Apache-2.0
+
+using System.Collections.Immutable;
+using BarBroker.Devices;
+
+namespace BarBroker.Leases;
+
+internal sealed partial class LeaseBook
+{
+    public LeaseInfo End(string leaseId, uint? uid, EndReason reason, string detail)
+    {
+        using Transition _ = Enter();
+        Lease lease = Find(leaseId, uid);
+        long now = _clock.Now;
+        EndLocked(lease, reason, detail, now);
+        return lease.ToInfo(_clock, now);
+    }
+
+    /// <summary>Ends the lease if a reason is given, and completes when it is Ended or Stuck.</summary>
+    public Task<LeaseInfo> EndAndWait(string leaseId, uint? uid, EndReason reason, string detail)
+    {
+        using Transition _ = Enter();
+        Lease lease = Find(leaseId, uid);
+        long now = _clock.Now;
+        if (reason != EndReason.None)
+            EndLocked(lease, reason, detail, now);
+        if (lease.State is LeaseState.Ended or LeaseState.Stuck)
+            return Task.FromResult(lease.ToInfo(_clock, now));
+        lease.EndWaiter ??= new TaskCompletionSource<LeaseInfo>(TaskCreationOptions.RunContinuationsAsynchronously);
+        return lease.EndWaiter.Task;
+    }
+
+    public LeaseInfo Recall(string leaseId, TimeSpan grace, EndReason reason, string detail)
+    {
+        using Transition _ = Enter();
+        Lease lease = Find(leaseId, null);
+        long now = _clock.Now;
+        if (grace <= TimeSpan.Zero)
+        {
+            EndLocked(lease, reason, detail, now);
+        }
+        else if (lease.IsLive && now + _clock.Units(grace) is var due && due < lease.RecallDeadline)
+        {
+            lease.RecallDeadline = due;
+            lease.RecallReason = reason;
+            lease.RecallDetail = detail;
+            SetState(lease, LeaseState.Recalled);
+            Requeue(lease);
+            Tell(lease, now);
+        }
+
+        return lease.ToInfo(_clock, now);
+    }
+
+    public void OwnerExited(LeaseOwner owner)
+    {
+        using Transition _ = Enter();
+        OwnerRecord record = _owners.GetValue(owner, static o => new OwnerRecord(o));
+        record.Exited = true;
+        long now = _clock.Now;
+        foreach (Lease lease in record.Leases.ToArray())
+            EndLocked(lease, EndReason.ClientExited, $"process {owner.Pid} ({owner.Comm}) exited", now);
+    }
+
+    /// <summary>On the device thread: what to revoke; empty if that is no longer needed, or a close that is due will prove more.</summary>
+    public ImmutableArray<ExportedBuffer> BeginRevoke(Lease lease)
+    {
+        using Transition _ = Enter();
+        return lease.State == LeaseState.Ended || lease.Slot.NeedsClose ? [] : lease.Exported;
+    }
+
+    /// <summary>On the device thread: access to every buffer of the lease has ended, confirmed.</summary>
+    public void Proven(Lease lease)
+    {
+        using Transition _ = Enter();
+        Finish(lease, _clock.Now);
+    }
+
+    /// <summary>On the device thread: an attempt failed. <paramref name="remaining"/> may still be accessible.</summary>
+    public void RevokeFailed(Lease lease, ImmutableArray<ExportedBuffer> remaining, string error)
+    {
+        using Transition _ = Enter();
+        lease.Exported = remaining;
+        Fail(lease, error, _clock.Now);
+        // A device that is to be closed by now takes its leases with it.
+        if (!lease.Slot.NeedsClose)
+            lease.RevokeDue = _clock.Now + Backoff(lease.RevokeAttempts, lease.Epoch);
+        Requeue(lease);
+    }
+
+    /// <summary>The one place where an end is decided. The first reason wins; false if there was one.</summary>
+    private bool EndLocked(Lease lease, EndReason reason, string detail, long now)
+    {
+        if (!lease.IsLive)
+            return false;
+        lease.EndReason = reason;
+        lease.EndDetail = detail;
+        lease.EndingAt = now;
+        lease.Owner.ForgetRequestId(lease);
+        FailPending(lease);
+        if (lease.Phase == ExportPhase.Queued)
+        {
+            Finish(lease, now);
+            return true;
+        }
+
+        SetState(lease, LeaseState.Revoking);
+        foreach (LeaseBuffer buffer in lease.Buffers)
+        {
+            foreach (BarRange range in buffer.Ranges)
+                lease.Slot.Bars[buffer.Bar]!.Quarantine(range, lease);
+        }
+
+        lease.RevokeDue = now + _clock.Units(_options.RevokeTimeout);
+        Requeue(lease);
+        Tell(lease, now);
+        if (lease.Phase == ExportPhase.Done)
+            RequestProof(lease, now);
+        return true;
+    }
+
+    private void FailPending(Lease lease)
+    {
+        if (lease.Pending is not { } pending)
+            return;
+        lease.Pending = null;
+        LeaseException refusal = lease.EndReason is EndReason.DeviceLost or EndReason.DeviceReset or EndReason.BrokerShutdown
+            ? Unavailable(lease.Slot.Name, $"device {lease.Slot.Name} is not available: {lease.EndDetail}")
+            : Ended(lease);
+        _observers.Add(() => pending.TrySetException(refusal));
+    }
+
+    /// <summary>Queues what will prove that access to an exported lease is over.</summary>
+    private void RequestProof(Lease lease, long now)
+    {
+        DeviceSlot slot = lease.Slot;
+        if (slot.NeedsClose)
+            return;
+        if (slot.Description!.Domain == RevocationDomain.Selective)
+        {
+            slot.Executor.Post(new DeviceCommand(DeviceCommandKind.Revoke, lease));
+            return;
+        }
+
+        slot.NeedsClose = true;
+        slot.RecycleCause = $"the device was closed to revoke lease {lease.Id}";
+        EndExported(slot, EndReason.DeviceReset, slot.RecycleCause, now);
+        PostRecycle(slot);
+    }
+
+    private void Fail(Lease lease, string error, long now)
+    {
+        // An attempt that was counted when it did not answer in time is not counted again when it does.
+        if (!lease.Unanswered)
+            lease.RevokeAttempts++;
+        lease.Unanswered = false;
+        lease.RevokeError = error;
+        lease.RevokeDue = Deadline.Never;
+        _metrics.RevokeFailed(lease.Slot.Name);
+        Stick(lease, now);
+    }
+
+    private void Stick(Lease lease, long now)
+    {
+        SetState(lease, LeaseState.Stuck);
+        Tell(lease, now);
+        CompleteEndWaiter(lease, now);
+        Requeue(lease);
+    }
+
+    /// <summary>Access is over, proven: the ranges are free.</summary>
+    private void Finish(Lease lease, long now)
+    {
+        bool quarantined = !lease.IsLive;
+        foreach (LeaseBuffer buffer in lease.Buffers)
+        {
+            foreach (BarRange range in buffer.Ranges)
+                lease.Slot.Bars[buffer.Bar]!.Release(range, lease, quarantined);
+        }
+
+        SetState(lease, LeaseState.Ended);
+        _countByState[(int)LeaseState.Ended]--;
+        lease.Exported = [];
+        lease.Slot.Leases.Remove(lease);
+        lease.Owner.Leases.Remove(lease);
+        ReturnQuota(lease);
+        _deadlines.Set(lease, Deadline.Never);
+        _endedCount++;
+        _metrics.Ended(lease.Slot.Name, lease.EndReason, quarantined ? _clock.Span(now - lease.EndingAt) : null);
+        Tell(lease, now);
+        CompleteEndWaiter(lease, now);
+        Remember(lease);
+    }
+
+    private void ReturnQuota(Lease lease)
+    {
+        uint uid = lease.Owner.Owner.Uid;
+        UidAccount account = _accounts[uid];
+        account.Bytes -= lease.Bytes;
+        if (--account.Leases == 0)
+            _accounts.Remove(uid);
+    }
+
+    private void Remember(Lease lease)
+    {
+        _ended.Enqueue(lease);
+        while (_ended.Count > _options.EndedLeasesKept)
+        {
+            Lease oldest = _ended.Dequeue();
+            _byId.Remove(oldest.Id);
+            _tickets.Drop(oldest);
+        }
+    }
+
+    private void CompleteEndWaiter(Lease lease, long now)
+    {
+        if (lease.EndWaiter is not { } waiter)
+            return;
+        lease.EndWaiter = null;
+        LeaseInfo info = lease.ToInfo(_clock, now);
+        _observers.Add(() => waiter.TrySetResult(info));
+    }
+
+    /// <summary>
+    /// Doubles from attempt to attempt, give or take a quarter so that many leases do not come back at once. The spread is taken from the epoch, not from
+    /// chance, so that a history can be repeated.
+    /// </summary>
+    private long Backoff(int attempt, ulong salt)
+    {
+        double doubled = _options.RevokeRetryMin.Ticks * Math.Pow(2, Math.Min(attempt - 1, 30));
+        uint spread = unchecked((uint)(((salt + 1) * 2654435761UL) + ((ulong)attempt * 40503UL)) % 1024);
+        double jittered = Math.Min(doubled, _options.RevokeRetryMax.Ticks) * (0.75 + (spread / 2048.0));
+        return _clock.Units(TimeSpan.FromTicks((long)Math.Min(jittered, _options.RevokeRetryMax.Ticks)));
+    }
+}

@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: Apache-2.0
+
+using System.Collections.Immutable;
+using BarBroker.Devices;
+
+namespace BarBroker.Leases;
+
+internal sealed partial class LeaseBook
+{
+    /// <summary>Sets the ranges aside and queues the export. The request has passed <see cref="AcquireValidator.Check"/>.</summary>
+    public PendingGrant BeginAcquire(AcquireRequest request, LeaseOwner owner)
+    {
+        using Transition _ = Enter();
+        OwnerRecord record = _owners.GetValue(owner, static o => new OwnerRecord(o));
+        if (record.Exited)
+            throw new LeaseException(LeaseError.Denied, $"process {owner.Pid} ({owner.Comm}) has exited; nothing is granted to it");
+        if (_shuttingDown)
+            throw new LeaseException(LeaseError.Unavailable, "the broker is shutting down; try again when it is back");
+        if (record.FindByRequestId(request.RequestId) is { } known)
+            return Replay(known);
+        ulong bytes = CheckQuota(request, owner.Uid);
+        Lease lease = request.Device.Length > 0
+            ? TryPlace(FindSlot(request.Device), request, record, out LeaseException? refusal) ?? throw refusal!
+            : PlaceAnywhere(request, record);
+        return Register(lease, request, bytes);
+    }
+
+    /// <summary>The caller of an acquire gave up. Without anybody else who waits for it the lease goes, whether or not the export has succeeded meanwhile.</summary>
+    public void Abandon(Lease lease)
+    {
+        using Transition _ = Enter();
+        if (--lease.PendingCalls > 0)
+            return;
+        lease.Pending = null;
+        EndLocked(lease, EndReason.Released, "the acquire was cancelled", _clock.Now);
+    }
+
+    /// <summary>On the device thread: whether the export is still wanted.</summary>
+    public bool BeginExport(Lease lease)
+    {
+        using Transition _ = Enter();
+        if (!lease.IsLive)
+            return false;
+        if (!lease.Slot.IsOpen)
+        {
+            EndLocked(lease, EndReason.DeviceLost, lease.Slot.Detail, _clock.Now);
+            return false;
+        }
+
+        lease.Phase = ExportPhase.Running;
+        return true;
+    }
+
+    /// <summary>On the device thread: what the export came to. With an error, <paramref name="exported"/> is what had succeeded before it.</summary>
+    public void EndExport(Lease lease, ImmutableArray<ExportedBuffer> exported, string? error)
+    {
+        using Transition _ = Enter();
+        long now = _clock.Now;
+        lease.Exported = exported;
+        // Where nothing came into being there is nothing to prove.
+        lease.Phase = exported.IsEmpty ? ExportPhase.Queued : ExportPhase.Done;
+        if (!lease.IsLive)
+        {
+            if (exported.IsEmpty)
+                Finish(lease, now);
+            else
+                RequestProof(lease, now);
+        }
+        else if (error is not null)
+        {
+            EndLocked(lease, EndReason.DeviceLost, $"export failed: {error}", now);
+        }
+        else
+        {
+            Complete(lease, now);
+        }
+    }
+
+    private static ulong SizeOf(BufferRequest buffer)
+    {
+        ulong size = buffer.Size;
+        foreach (BarRange range in buffer.Ranges.IsDefault ? [] : buffer.Ranges)
+            size = range.Length > ulong.MaxValue - size ? ulong.MaxValue : size + range.Length;
+        return size;
+    }
+
+    private PendingGrant Replay(Lease lease)
+    {
+        // Counted also where the grant is there already: a first call that is just being cancelled must not take the lease from this one.
+        lease.PendingCalls++;
+        if (lease.Pending is { } pending)
+            return new PendingGrant(lease, pending.Task);
+        return new PendingGrant(lease, Task.FromResult(MakeGrant(lease, _clock.Now)));
+    }
+
+    private ulong CheckQuota(AcquireRequest request, uint uid)
+    {
+        UInt128 bytes = 0;
+        foreach (BufferRequest buffer in request.Buffers)
+            bytes += SizeOf(buffer);
+        UidAccount account = _accounts.GetValueOrDefault(uid) ?? new UidAccount();
+        if (account.Leases >= _options.MaxLeasesPerUid)
+            throw new LeaseException(LeaseError.Quota, $"uid {uid} has {account.Leases} leases, and {_options.MaxLeasesPerUid} is its quota; release some first");
+        if (account.Bytes + bytes > _options.MaxBytesPerUid)
+            throw new LeaseException(LeaseError.Quota, $"uid {uid} has {ByteText.Of(account.Bytes)} in leases; another 0x{bytes:x} bytes would pass its quota of {ByteText.Of(_options.MaxBytesPerUid)}; release some first");
+        return (ulong)UInt128.Min(bytes, ulong.MaxValue);
+    }
+
+    /// <summary>The first device, in the order of the configuration, that will do. If none will, the refusal that is nearest to a grant.</summary>
+    private Lease PlaceAnywhere(AcquireRequest request, OwnerRecord record)
+    {
+        LeaseException? nearest = null;
+        foreach (DeviceSlot slot in _slots)
+        {
+            if (TryPlace(slot, request, record, out LeaseException? refusal) is { } lease)
+                return lease;
+            if (nearest is null || Rank(refusal!.Error) < Rank(nearest.Error))
+                nearest = refusal;
+        }
+
+        throw nearest ?? new LeaseException(LeaseError.Unavailable, "no device is configured; ask the operator");
+
+        static int Rank(LeaseError error) => error switch
+        {
+            LeaseError.NoRoom => 0,
+            LeaseError.Unavailable => 1,
+            LeaseError.Unsupported => 2,
+            _ => 3,
+        };
+    }
+
+    /// <summary>A lease with its ranges taken, or null and the refusal.</summary>
+    private Lease? TryPlace(DeviceSlot slot, AcquireRequest request, OwnerRecord record, out LeaseException? refusal)
+    {
+        refusal = CheckSlot(slot, record.Owner.Uid) ?? AcquireValidator.CheckAgainst(request, slot.Name, slot.Description!);
+        if (refusal is not null)
+            return null;
+        var lease = new Lease(_nextEpoch, slot, record, request);
+        var buffers = new LeaseBuffer?[request.Buffers.Length];
+        // First what names its place, so that what does not is not put there.
+        refusal = TakeRanges(lease, request, buffers, explicitOnes: true) ?? TakeRanges(lease, request, buffers, explicitOnes: false);
+        if (refusal is null)
+        {
+            lease.Buffers = [.. buffers!];
+            _nextEpoch++;
+            return lease;
+        }
+
+        foreach (LeaseBuffer? taken in buffers)
+        {
+            foreach (BarRange range in taken?.Ranges ?? [])
+                slot.Bars[taken!.Bar]!.Release(range, lease, quarantined: false);
+        }
+
+        return null;
+    }
+
+    private static LeaseException? CheckSlot(DeviceSlot slot, uint uid)
+    {
+        if (!slot.IsOpen)
+            return Unavailable(slot.Name, $"device {slot.Name} is not available: {slot.Detail}");
+        if (slot.Cordon is not null)
+            return Unavailable(slot.Name, $"device {slot.Name} is cordoned{(slot.Cordon.Length > 0 ? $": {slot.Cordon}" : "")}; the operator must uncordon it");
+        RevocationDomain domain = slot.Description!.Domain;
+        if (domain == RevocationDomain.None)
+            return Unavailable(slot.Name, $"device {slot.Name} is not served, because access to it cannot be revoked: {slot.Description.Detail}");
+        if (domain == RevocationDomain.Device && !slot.AllowSharing && slot.Leases.FirstOrDefault(l => l.Owner.Owner.Uid != uid) is { } other)
+            return new(LeaseError.NoRoom, $"device {slot.Name} can only be revoked as a whole, so it serves one user at a time, now that of lease {other.Id}") { LeaseId = other.Id, Device = slot.Name };
+        return null;
+    }
+
+    private static LeaseException? TakeRanges(Lease lease, AcquireRequest request, LeaseBuffer?[] buffers, bool explicitOnes)
+    {
+        for (int i = 0; i < buffers.Length; i++)
+        {
+            BufferRequest wanted = request.Buffers[i];
+            bool isExplicit = wanted.Size == 0;
+            if (isExplicit != explicitOnes)
+                continue;
+            LeaseException? refusal = isExplicit ? TakeExplicit(lease, wanted) : null;
+            ImmutableArray<BarRange> ranges = wanted.Ranges;
+            if (!isExplicit && !lease.Slot.Bars[wanted.Bar]!.TryTake(wanted.Size, wanted.Alignment, wanted.AllowSplit, lease, lease.IsReadOnly, out ranges))
+                refusal = NoRoom(lease.Slot, wanted, i);
+            if (refusal is not null)
+                return refusal;
+            buffers[i] = new LeaseBuffer(wanted.Bar, ranges, SizeOf(wanted));
+        }
+
+        return null;
+    }
+
+    /// <summary>Takes all ranges of the buffer or none.</summary>
+    private static LeaseException? TakeExplicit(Lease lease, BufferRequest wanted)
+    {
+        RangeAllocator<Lease> bar = lease.Slot.Bars[wanted.Bar]!;
+        foreach (BarRange range in wanted.Ranges)
+        {
+            if (bar.FindConflict(range, lease.IsReadOnly) is { } holder)
+            {
+                string why = holder.IsLive ? "is held by" : "waits for proof that access has ended of";
+                return new(LeaseError.NoRoom, $"range {range} of BAR {wanted.Bar} of {lease.Slot.Name} {why} lease {holder.Id}") { LeaseId = holder.Id, Device = lease.Slot.Name };
+            }
+        }
+
+        foreach (BarRange range in wanted.Ranges)
+            bar.Take(range, lease, lease.IsReadOnly);
+        return null;
+    }
+
+    private static LeaseException NoRoom(DeviceSlot slot, BufferRequest wanted, int index)
+    {
+        RangeAllocator<Lease> bar = slot.Bars[wanted.Bar]!;
+        string alignment = wanted.Alignment > 0 ? $" aligned to 0x{wanted.Alignment:x}" : "";
+        string split = wanted.AllowSplit ? $", also not in {RangeAllocator<Lease>.MaxRanges} ranges" : "";
+        return new(LeaseError.NoRoom, $"BAR {wanted.Bar} of {slot.Name} has no room for {ByteText.Of(wanted.Size)}{alignment}{split}: {ByteText.Of(bar.Free)} are free, the largest range {ByteText.Of(bar.LargestFree)}")
+        {
+            Field = $"buffers[{index}].size",
+            Device = slot.Name,
+        };
+    }
+
+    private PendingGrant Register(Lease lease, AcquireRequest request, ulong bytes)
+    {
+        long now = _clock.Now;
+        TimeSpan ttl = request.Ttl ?? _options.DefaultTtl;
+        lease.Ttl = ttl < _options.MinTtl ? _options.MinTtl : ttl > _options.MaxTtl ? _options.MaxTtl : ttl;
+        lease.TtlUnits = _clock.Units(lease.Ttl);
+        if (request.HangLimit is { } hang)
+        {
+            lease.HangLimit = hang < _options.MinTtl ? _options.MinTtl : hang > LeaseClock.Longest ? LeaseClock.Longest : hang;
+            lease.HangUnits = _clock.Units(lease.HangLimit);
+        }
+
+        lease.GrantedAt = now;
+        lease.TtlDeadline = now + lease.TtlUnits;
+        lease.Bytes = bytes;
+        lease.Pending = new TaskCompletionSource<Grant>(TaskCreationOptions.RunContinuationsAsynchronously);
+        lease.PendingCalls = 1;
+        if (!_accounts.TryGetValue(lease.Owner.Owner.Uid, out UidAccount? account))
+            _accounts[lease.Owner.Owner.Uid] = account = new UidAccount();
+        account.Leases++;
+        account.Bytes += bytes;
+        _byId.Add(lease.Id, lease);
+        lease.Slot.Leases.Add(lease);
+        lease.Owner.Leases.Add(lease);
+        lease.Owner.RememberRequestId(lease);
+        _countByState[(int)lease.State]++;
+        var pending = new PendingGrant(lease, lease.Pending.Task);
+        lease.Slot.Executor.Post(new DeviceCommand(DeviceCommandKind.Export, lease));
+        Tell(lease, now);
+        return pending;
+    }
+
+    /// <summary>The buffers are there: the clocks start and the acquire is answered.</summary>
+    private void Complete(Lease lease, long now)
+    {
+        lease.TtlDeadline = now + lease.TtlUnits;
+        Grant grant = MakeGrant(lease, now);
+        _metrics.Granted(lease.Slot.Name, _clock.Span(now - lease.GrantedAt));
+        TaskCompletionSource<Grant> pending = lease.Pending!;
+        lease.Pending = null;
+        pending.TrySetResult(grant);
+    }
+
+    /// <summary>The answer to an acquire, with a new ticket unless the fds were fetched already.</summary>
+    private Grant MakeGrant(Lease lease, long now)
+    {
+        if (lease.Fetched)
+            return new Grant(lease.ToInfo(_clock, now), ReadOnlyMemory<byte>.Empty, TimeSpan.Zero);
+        byte[] ticket = _tickets.Issue(lease);
+        lease.TicketDeadline = now + _clock.Units(_options.TicketTtl);
+        Requeue(lease);
+        return new Grant(lease.ToInfo(_clock, now), ticket, _options.TicketTtl);
+    }
+}

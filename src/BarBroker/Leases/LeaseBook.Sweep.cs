@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+
+namespace BarBroker.Leases;
+
+internal sealed partial class LeaseBook
+{
+    /// <summary>The most that a lease gets on top after a stall, if its TTL is not shorter.</summary>
+    public static readonly TimeSpan StallGrace = TimeSpan.FromSeconds(2);
+
+    private long _stalledAt = long.MinValue;
+    private long _stalls;
+
+    /// <summary>How often the sweep came so late that a grace was given.</summary>
+    public long StallCount => Interlocked.Read(ref _stalls);
+
+    /// <summary>What time has brought: TTLs, hang limits, tickets, recalls, revokes that do not answer, attempts to make again.</summary>
+    private void Sweep(bool stalled)
+    {
+        using Transition _ = Enter();
+        long now = _clock.Now;
+        if (stalled)
+        {
+            _stalledAt = now;
+            Interlocked.Increment(ref _stalls);
+            _metrics.Stalled();
+        }
+
+        while (_deadlines.Earliest is { } entry && entry.QueuedDue <= now)
+        {
+            if (entry is Lease lease)
+                SweepLease(lease, now);
+            else if (entry is DeviceSlot slot)
+                PostRecycle(slot);
+        }
+    }
+
+    private void SweepLease(Lease lease, long now)
+    {
+        (long due, EndReason reason) = NextDue(lease);
+        if (due > now)
+        {
+            // A heartbeat moved it since it was queued.
+            _deadlines.Set(lease, due);
+            return;
+        }
+
+        switch (lease.State)
+        {
+            case LeaseState.Revoking:
+                lease.RevokeAttempts++;
+                lease.Unanswered = true;
+                lease.RevokeError = $"no answer for {_options.RevokeTimeout.TotalSeconds} s; still waiting for it";
+                lease.RevokeDue = Deadline.Never;
+                Stick(lease, now);
+                break;
+            case LeaseState.Stuck:
+                lease.RevokeDue = Deadline.Never;
+                Requeue(lease);
+                RequestProof(lease, now);
+                break;
+            default:
+                string detail = reason == lease.RecallReason && due == lease.RecallDeadline ? lease.RecallDetail : Explain(lease, reason);
+                _metrics.ExpiredLate(_clock.Span(now - due));
+                EndLocked(lease, reason, detail, now);
+                break;
+        }
+    }
+
+    private string Explain(Lease lease, EndReason reason) => reason switch
+    {
+        EndReason.Expired => $"no heartbeat within the TTL of {lease.Ttl.TotalSeconds} s",
+        EndReason.ClientHung => $"no new progress within the hang limit of {lease.HangLimit.TotalSeconds} s",
+        EndReason.TicketExpired => $"the ticket was not shown within {_options.TicketTtl.TotalSeconds} s",
+        _ => "",
+    };
+
+    /// <summary>When the lease must be looked at, and, for a live one, what it then ends with.</summary>
+    private (long Due, EndReason Reason) NextDue(Lease lease)
+    {
+        if (!lease.IsLive)
+            return (lease.State == LeaseState.Ended ? Deadline.Never : lease.RevokeDue, lease.EndReason);
+        (long Due, EndReason Reason) next = (lease.RecallDeadline, lease.RecallReason);
+        // While the device works on the export the client has nothing that it could keep alive.
+        if (lease.Phase != ExportPhase.Done)
+            return next;
+        // The one grace after a stall: heartbeats that wait in the sockets are read in that time.
+        long floor = _stalledAt == long.MinValue ? long.MinValue : _stalledAt + Math.Min(lease.TtlUnits, _clock.Units(StallGrace));
+        Consider(Math.Max(lease.TtlDeadline, floor), EndReason.Expired);
+        if (!lease.Fetched)
+            Consider(lease.TicketDeadline, EndReason.TicketExpired);
+        else if (lease.HangUnits > 0)
+            Consider(Math.Max(lease.ProgressAt + lease.HangUnits, floor), EndReason.ClientHung);
+        return next;
+
+        void Consider(long due, EndReason reason)
+        {
+            if (due < next.Due)
+                next = (due, reason);
+        }
+    }
+
+    private void Requeue(Lease lease) => _deadlines.Set(lease, NextDue(lease).Due);
+}

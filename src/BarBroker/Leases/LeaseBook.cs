@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+
+using System.Runtime.CompilerServices;
+using BarBroker.Telemetry;
+
+namespace BarBroker.Leases;
+
+/// <summary>
+/// All leases and devices, and every transition of them. The parts: grants (what an acquire does), ends (how a lease ends and what proves it),
+/// devices (open, close, lost, reset), sweep (what time does), queries.
+/// </summary>
+/// <remarks>
+/// <para>
+/// Locking. One lock guards everything here: leases, slots, owners, allocators, tickets, deadlines. Every public method takes it once through
+/// <see cref="Enter"/>; private methods expect it. Nothing under it waits or calls into a device, an observer or a continuation: commands for the
+/// device threads are only queued, completion sources run their continuations elsewhere, and what observers are to be told is put in a queue.
+/// Leaving the lock then arms the timer and delivers that queue (see <see cref="ObserverQueue"/> for the order). Other locks (the sweeper's, those of the
+/// device threads' wake-up) are leaves: whoever holds one takes no other, except that a timer of a test may sweep inside of the sweeper's.
+/// </para>
+/// <para>
+/// A device thread holds no lock while it is in the kernel. It comes here before each call, to hear whether the call is still wanted, and after it, to
+/// say what came of it; what happened meanwhile is visible in the lease's state and <see cref="ExportPhase"/>.
+/// </para>
+/// </remarks>
+internal sealed partial class LeaseBook : IDisposable
+{
+    private readonly Lock _lock = new();
+    private readonly LeaseOptions _options;
+    private readonly LeaseClock _clock;
+    private readonly LeaseMetrics _metrics;
+    private readonly Sweeper _sweeper;
+    private readonly ObserverQueue _observers = new();
+    private readonly DeadlineQueue _deadlines = new();
+    private readonly TicketStore _tickets = new();
+    private readonly DeviceSlot[] _slots;
+    private readonly Dictionary<string, DeviceSlot> _slotsByName = [];
+
+    /// <summary>Leases that have not ended, and the last ones that have.</summary>
+    private readonly Dictionary<string, Lease> _byId = [];
+
+    private readonly Queue<Lease> _ended = [];
+    private readonly Dictionary<uint, UidAccount> _accounts = [];
+
+    // Weak: an owner that nobody refers to any more cannot ask for anything, so that it exited need not be remembered.
+    private readonly ConditionalWeakTable<LeaseOwner, OwnerRecord> _owners = [];
+
+    private readonly int[] _countByState = new int[(int)LeaseState.Stuck + 1];
+    private ulong _nextEpoch;
+    private long _endedCount;
+    private bool _shuttingDown;
+
+    public LeaseBook(LeaseOptions options, IEnumerable<DeviceRegistration> devices, ulong firstEpoch, LeaseClock clock, LeaseMetrics metrics)
+    {
+        _options = options;
+        _clock = clock;
+        _metrics = metrics;
+        _nextEpoch = firstEpoch;
+        _slots = [.. devices.Select(static d => new DeviceSlot(d))];
+        foreach (DeviceSlot slot in _slots)
+        {
+            if (!_slotsByName.TryAdd(slot.Name, slot))
+                throw new ArgumentException($"two devices are called {slot.Name}; give each a name of its own", nameof(devices));
+        }
+
+        _sweeper = new Sweeper(clock, Sweep);
+    }
+
+    public IReadOnlyList<DeviceSlot> Slots => _slots;
+
+    public IDisposable Subscribe(ILeaseObserver observer) => _observers.Subscribe(observer);
+
+    public Redemption Redeem(ReadOnlySpan<byte> ticket, uint uid)
+    {
+        using Transition _ = Enter();
+        Lease? lease = _tickets.Find(ticket);
+        if (lease is null || lease.Owner.Owner.Uid != uid || lease.EndReason == EndReason.TicketExpired)
+            throw UnknownTicket();
+        if (!lease.IsLive)
+            throw Ended(lease);
+        long now = _clock.Now;
+        // The sweep may be a little late; a ticket is not valid for longer by that.
+        if (lease.TicketDeadline <= now)
+            throw UnknownTicket();
+        _tickets.Drop(lease);
+        lease.Fetched = true;
+        lease.TtlDeadline = now + lease.TtlUnits;
+        lease.ProgressAt = now;
+        if (lease.State == LeaseState.Granted)
+            SetState(lease, LeaseState.Active);
+        Requeue(lease);
+        Tell(lease, now);
+        return new Redemption(lease.ToInfo(_clock, now), lease.Exported);
+    }
+
+    /// <summary>
+    /// Only writes the new deadline. A heartbeat counts as long as the sweep has not ended the lease, even where the deadline is past: this is
+    /// how heartbeats that waited while the broker was stalled are honoured.
+    /// </summary>
+    public Renewal Renew(string leaseId, uint uid, ulong progress)
+    {
+        lock (_lock)
+        {
+            if (!_byId.TryGetValue(leaseId, out Lease? lease) || lease.Owner.Owner.Uid != uid)
+                return default;
+            if (!lease.IsLive)
+                return new Renewal(TimeSpan.Zero, lease.State, lease.EndReason);
+            long now = _clock.Now;
+            lease.TtlDeadline = now + lease.TtlUnits;
+            if (progress != lease.Progress)
+            {
+                lease.Progress = progress;
+                lease.ProgressAt = now;
+            }
+
+            TimeSpan remaining = lease.RecallDeadline < lease.TtlDeadline ? _clock.Span(Math.Max(0, lease.RecallDeadline - now)) : lease.Ttl;
+            return new Renewal(remaining, lease.State, EndReason.None);
+        }
+    }
+
+    public void Dispose() => _sweeper.Dispose();
+
+    private static LeaseException UnknownTicket() => new(LeaseError.NotFound, "no such ticket, or it was used, or has expired, or is another user's; acquire again");
+
+    private static LeaseException Ended(Lease lease) =>
+        new(LeaseError.Ended, $"lease {lease.Id} has ended ({lease.EndReason}{(lease.EndDetail.Length > 0 ? $": {lease.EndDetail}" : "")}); acquire a new one")
+        {
+            LeaseId = lease.Id,
+            Device = lease.Slot.Name,
+            EndReason = lease.EndReason,
+        };
+
+    private static LeaseException Unavailable(string device, string message) => new(LeaseError.Unavailable, message) { Device = device };
+
+    private Lease Find(string leaseId, uint? uid)
+    {
+        if (!_byId.TryGetValue(leaseId, out Lease? lease) || (uid is { } u && lease.Owner.Owner.Uid != u))
+            throw new LeaseException(LeaseError.NotFound, $"no lease {leaseId} is known here; it never was, or ended long ago, or is another user's") { LeaseId = leaseId };
+        return lease;
+    }
+
+    private DeviceSlot FindSlot(string name) => _slotsByName.TryGetValue(name, out DeviceSlot? slot)
+        ? slot
+        : throw new LeaseException(LeaseError.NotFound, $"there is no device {name}; there {(_slots.Length == 1 ? "is" : "are")} {string.Join(", ", _slots.Select(s => s.Name))}") { Field = "device", Device = name };
+
+    private void SetState(Lease lease, LeaseState state)
+    {
+        _countByState[(int)lease.State]--;
+        _countByState[(int)state]++;
+        lease.State = state;
+    }
+
+    private void Tell(Lease lease, long now)
+    {
+        if (_observers.HasObservers)
+            _observers.Add(lease.ToInfo(_clock, now));
+    }
+
+    private void Tell(DeviceSlot slot)
+    {
+        if (_observers.HasObservers)
+            _observers.Add(slot.ToInfo());
+    }
+
+    private Transition Enter()
+    {
+        _lock.Enter();
+        return new Transition(this);
+    }
+
+    /// <summary>The lock, and what must not be forgotten after it.</summary>
+    private readonly ref struct Transition(LeaseBook book)
+    {
+        public void Dispose()
+        {
+            long due = book._deadlines.EarliestDue;
+            book._lock.Exit();
+            book._sweeper.Arm(due);
+            book._observers.Drain();
+        }
+    }
+}

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+
+using System.Collections.Immutable;
+using BarBroker.Devices;
+
+namespace BarBroker.Leases;
+
+/// <summary>Which bytes of one BAR are held by whom. Not thread-safe: it belongs to the lease book's lock.</summary>
+/// <remarks>
+/// <para>
+/// Where a size is asked for, the rule is: the smallest hole that holds it, the lowest offset among equals, and in the hole the lowest
+/// aligned offset. Large holes are thus cut only when no smaller one will do, and remain for those who need them. Split requests are first
+/// tried in one piece; then the largest holes are used up first, so that there are few ranges, and the last range comes from the smallest hole that holds it.
+/// </para>
+/// <para>
+/// Pieces are kept by offset and holes by length, both in balanced trees: an operation costs O(log n) for each range it touches. Only a search with a
+/// coarse alignment may look at more holes, those that are large enough but wrongly placed.
+/// </para>
+/// </remarks>
+internal sealed class RangeAllocator<T> where T : class
+{
+    /// <summary>As many ranges as a request may name.</summary>
+    public const int MaxRanges = 64;
+
+    private readonly SortedSet<RangePiece<T>> _pieces = new(Comparer<RangePiece<T>>.Create(static (a, b) => a.Offset.CompareTo(b.Offset)));
+    private readonly SortedSet<RangePiece<T>> _holes = new(Comparer<RangePiece<T>>.Create(static (a, b) =>
+        a.Length != b.Length ? a.Length.CompareTo(b.Length) : a.Offset.CompareTo(b.Offset)));
+
+    // What the trees are searched with; never in them.
+    private readonly RangePiece<T> _low = new();
+    private readonly RangePiece<T> _high = new();
+    private readonly ulong _pageSize;
+
+    public RangeAllocator(ulong size, ulong pageSize)
+    {
+        Size = size;
+        _pageSize = pageSize;
+        // The tail of a BAR that is no multiple of the page size cannot be exported.
+        var all = new RangePiece<T> { Offset = 0, Length = size - (size % pageSize) };
+        Free = all.Length;
+        _pieces.Add(all);
+        _holes.Add(all);
+    }
+
+    public ulong Size { get; }
+
+    public ulong Free { get; private set; }
+
+    public ulong Quarantined { get; private set; }
+
+    public ulong Leased => Size - (Size % _pageSize) - Free - Quarantined;
+
+    public ulong LargestFree => _holes.Max?.Length ?? 0;
+
+    /// <summary>The pieces in order of offset, without gaps.</summary>
+    public IEnumerable<RangePiece<T>> Pieces => _pieces;
+
+    /// <summary>Who holds bytes of the range in a way that does not let it be taken; null if nobody does. Quarantined bytes are never shared.</summary>
+    public T? FindConflict(BarRange range, bool readOnly)
+    {
+        for (RangePiece<T>? piece = PieceAt(range.Offset); piece is not null && piece.Offset < range.End; piece = Next(piece))
+        {
+            if (!piece.IsFree && (!readOnly || !piece.ReadOnly || piece.Quarantines > 0))
+                return piece.AnyHolder;
+        }
+
+        return null;
+    }
+
+    /// <summary>Takes a range that has no conflict.</summary>
+    public void Take(BarRange range, T holder, bool readOnly)
+    {
+        foreach (RangePiece<T> piece in Cut(range))
+        {
+            if (piece.IsFree)
+            {
+                _holes.Remove(piece);
+                Free -= piece.Length;
+                piece.ReadOnly = readOnly;
+            }
+
+            piece.Add(holder);
+        }
+    }
+
+    /// <summary>Takes <paramref name="size"/> free bytes by the rule above; false, with nothing taken, if there is no room.</summary>
+    public bool TryTake(ulong size, ulong alignment, bool allowSplit, T holder, bool readOnly, out ImmutableArray<BarRange> ranges)
+    {
+        alignment = Math.Max(alignment, _pageSize);
+        if (FindHole(size, alignment) is { } fit)
+        {
+            Take(fit, holder, readOnly);
+            ranges = [fit];
+            return true;
+        }
+
+        ranges = allowSplit ? Gather(size, alignment) : [];
+        foreach (BarRange range in ranges)
+            Take(range, holder, readOnly);
+        return !ranges.IsEmpty;
+    }
+
+    /// <summary>From now on the holder's bytes are neither free nor to be shared.</summary>
+    public void Quarantine(BarRange range, T holder)
+    {
+        // Two leases that share read-only may have cut the pieces finer than this range, never coarser.
+        for (RangePiece<T>? piece = PieceAt(range.Offset); piece is not null && piece.Offset < range.End; piece = Next(piece))
+        {
+            if (piece.IsHeldBy(holder) && piece.Quarantines++ == 0)
+                Quarantined += piece.Length;
+        }
+    }
+
+    /// <summary>Gives back what the holder took.</summary>
+    public void Release(BarRange range, T holder, bool quarantined)
+    {
+        RangePiece<T>? piece = PieceAt(range.Offset);
+        while (piece is not null && piece.Offset < range.End)
+        {
+            piece.Remove(holder);
+            if (quarantined && --piece.Quarantines == 0)
+                Quarantined -= piece.Length;
+            if (piece.IsFree)
+            {
+                Free += piece.Length;
+                _holes.Add(piece);
+                piece = JoinHoles(piece);
+            }
+
+            piece = Next(piece);
+        }
+    }
+
+    private static ulong AlignUp(ulong offset, ulong alignment) => (offset + alignment - 1) & ~(alignment - 1);
+
+    /// <summary>What of a hole starts aligned; empty if nothing does.</summary>
+    private static BarRange Usable(RangePiece<T> hole, ulong alignment)
+    {
+        ulong start = AlignUp(hole.Offset, alignment);
+        return start < hole.End && start >= hole.Offset ? new BarRange(start, hole.End - start) : default;
+    }
+
+    private BarRange? FindHole(ulong size, ulong alignment)
+    {
+        if (size > LargestFree)
+            return null;
+        _low.Length = size;
+        _low.Offset = 0;
+        _high.Length = ulong.MaxValue;
+        _high.Offset = ulong.MaxValue;
+        foreach (RangePiece<T> hole in _holes.GetViewBetween(_low, _high))
+        {
+            BarRange usable = Usable(hole, alignment);
+            if (usable.Length >= size)
+                return new BarRange(usable.Offset, size);
+        }
+
+        return null;
+    }
+
+    private ImmutableArray<BarRange> Gather(ulong size, ulong alignment)
+    {
+        if (size > Free)
+            return [];
+        var taken = new List<BarRange>();
+        foreach (RangePiece<T> hole in _holes.Reverse())
+        {
+            BarRange usable = Usable(hole, alignment);
+            if (usable.Length == 0)
+                continue;
+            if (usable.Length >= size)
+            {
+                // Holes used up before are all larger than this one, so the smallest that fits is not among them, save for an equal one.
+                BarRange last = FindHole(size, alignment) is { } fit && !taken.Exists(t => t.Offset == fit.Offset) ? fit : usable with { Length = size };
+                taken.Add(last);
+                taken.Sort(static (a, b) => a.Offset.CompareTo(b.Offset));
+                return [.. taken];
+            }
+
+            taken.Add(usable);
+            size -= usable.Length;
+            if (taken.Count == MaxRanges)
+                break;
+        }
+
+        return [];
+    }
+
+    /// <summary>The pieces that make up exactly the range, cut out of larger ones where needed.</summary>
+    private List<RangePiece<T>> Cut(BarRange range)
+    {
+        SplitAt(range.Offset);
+        SplitAt(range.End);
+        var pieces = new List<RangePiece<T>>(1);
+        for (RangePiece<T>? piece = PieceAt(range.Offset); piece is not null && piece.Offset < range.End; piece = Next(piece))
+            pieces.Add(piece);
+        return pieces;
+    }
+
+    private void SplitAt(ulong offset)
+    {
+        if (PieceAt(offset) is not { } piece || piece.Offset == offset || piece.End <= offset)
+            return;
+        if (piece.IsFree)
+            _holes.Remove(piece);
+        RangePiece<T> rest = piece.SplitAt(offset);
+        _pieces.Add(rest);
+        if (piece.IsFree)
+        {
+            _holes.Add(piece);
+            _holes.Add(rest);
+        }
+    }
+
+    private RangePiece<T> JoinHoles(RangePiece<T> hole)
+    {
+        if (Next(hole) is { IsFree: true } after)
+            hole = Join(hole, after);
+        if (hole.Offset > 0 && PieceAt(hole.Offset - 1) is { IsFree: true } before)
+            hole = Join(before, hole);
+        return hole;
+    }
+
+    private RangePiece<T> Join(RangePiece<T> first, RangePiece<T> second)
+    {
+        // Out of the tree before the key changes.
+        _holes.Remove(first);
+        _holes.Remove(second);
+        _pieces.Remove(second);
+        first.Length += second.Length;
+        _holes.Add(first);
+        return first;
+    }
+
+    /// <summary>The piece that holds the byte, or the last one before it.</summary>
+    private RangePiece<T>? PieceAt(ulong offset)
+    {
+        _low.Offset = 0;
+        _high.Offset = offset;
+        return _pieces.GetViewBetween(_low, _high).Max;
+    }
+
+    private RangePiece<T>? Next(RangePiece<T> piece)
+    {
+        _low.Offset = piece.End;
+        return _pieces.TryGetValue(_low, out RangePiece<T>? next) ? next : null;
+    }
+}

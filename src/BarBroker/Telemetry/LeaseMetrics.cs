@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+
+using System.Diagnostics;
+using System.Diagnostics.Metrics;
+using BarBroker.Leases;
+
+namespace BarBroker.Telemetry;
+
+/// <summary>
+/// What an operator needs to see of leases. Tags are bounded: devices and BARs of the configuration, states and reasons of the wire; never an id,
+/// a uid or a label.
+/// </summary>
+internal sealed class LeaseMetrics : IDisposable
+{
+    public const string MeterName = "BarBroker";
+
+    private static readonly LeaseState[] LiveStates = [LeaseState.Granted, LeaseState.Active, LeaseState.Recalled, LeaseState.Revoking, LeaseState.Stuck];
+
+    // Seconds. An acquire or a revoke takes microseconds where nothing is in the way, and seconds where an importer does not let go.
+    private static readonly InstrumentAdvice<double> Durations = new()
+    {
+        HistogramBucketBoundaries = [0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
+    };
+
+    private readonly Meter _meter = new(MeterName);
+    private readonly Histogram<double> _acquires;
+    private readonly Histogram<double> _revokes;
+    private readonly Histogram<double> _lateness;
+    private readonly Counter<long> _grants;
+    private readonly Counter<long> _ends;
+    private readonly Counter<long> _failures;
+    private readonly Counter<long> _stalls;
+
+    public LeaseMetrics()
+    {
+        _acquires = _meter.CreateHistogram("barbroker.acquire.duration", "s", "From the ranges set aside to the buffers exported.", null, Durations);
+        _revokes = _meter.CreateHistogram("barbroker.revoke.duration", "s", "From the decision to end a lease to the proof that access is over.", null, Durations);
+        _lateness = _meter.CreateHistogram("barbroker.expiry.lateness", "s", "From a deadline of a lease to the sweep that acted on it.", null, Durations);
+        _grants = _meter.CreateCounter<long>("barbroker.lease.grants", null, "Leases granted.");
+        _ends = _meter.CreateCounter<long>("barbroker.lease.ends", null, "Leases ended, by reason; also those that ended before they were granted.");
+        _failures = _meter.CreateCounter<long>("barbroker.revoke.failures", null, "Attempts to revoke a lease that failed.");
+        _stalls = _meter.CreateCounter<long>("barbroker.sweep.stalls", null, "How often the broker found itself stalled and gave a grace.");
+    }
+
+    /// <summary>Tells listeners apart that are in one process.</summary>
+    public Meter Meter => _meter;
+
+    public void Observe(LeaseBook book)
+    {
+        _meter.CreateObservableGauge("barbroker.leases", () => LiveStates.Select(s => new Measurement<int>(book.Count(s), Tag("state", Text(s)))), null, "Leases that have not ended, by state.");
+        _meter.CreateObservableGauge("barbroker.bar.bytes", () => BarBytes(book), "By", "Bytes of a BAR, by use.");
+        _meter.CreateObservableGauge("barbroker.stuck.leases", () => book.Count(LeaseState.Stuck), null, "Leases whose revoke failed or does not answer. Anything but 0 wants an operator.");
+        _meter.CreateObservableGauge("barbroker.stuck.oldest", () => book.OldestStuck().TotalSeconds, "s", "Since the end of the oldest stuck lease was decided.");
+        _meter.CreateObservableGauge("barbroker.device.ready", () => book.Devices().Select(d => new Measurement<int>(d.State == DeviceState.Ready ? 1 : 0, Tag("device", d.Name))), null, "1 if the device can be leased.");
+    }
+
+    public void Granted(string device, TimeSpan duration)
+    {
+        _grants.Add(1, Tag("device", device));
+        _acquires.Record(duration.TotalSeconds, Tag("device", device));
+    }
+
+    /// <param name="duration">Null where nothing had to be proven.</param>
+    public void Ended(string device, EndReason reason, TimeSpan? duration)
+    {
+        _ends.Add(1, Tag("device", device), Tag("reason", Text(reason)));
+        if (duration is { } d)
+            _revokes.Record(d.TotalSeconds, Tag("device", device));
+    }
+
+    public void ExpiredLate(TimeSpan lateness) => _lateness.Record(lateness.TotalSeconds);
+
+    public void RevokeFailed(string device) => _failures.Add(1, Tag("device", device));
+
+    public void Stalled() => _stalls.Add(1);
+
+    public void Dispose() => _meter.Dispose();
+
+    private static IEnumerable<Measurement<long>> BarBytes(LeaseBook book)
+    {
+        foreach (DeviceInfo device in book.Devices())
+        {
+            foreach (BarUsage bar in device.Bars)
+            {
+                yield return Of(bar.Free, "free");
+                yield return Of(bar.Leased, "leased");
+                yield return Of(bar.Quarantined, "quarantined");
+
+                Measurement<long> Of(ulong bytes, string use) => new((long)bytes, new TagList { Tag("device", device.Name), Tag("bar", bar.Bar), Tag("use", use) });
+            }
+        }
+    }
+
+    private static KeyValuePair<string, object?> Tag(string key, object value) => new(key, value);
+
+    private static string Text(LeaseState state) => state switch
+    {
+        LeaseState.Granted => "granted",
+        LeaseState.Active => "active",
+        LeaseState.Recalled => "recalled",
+        LeaseState.Revoking => "revoking",
+        LeaseState.Stuck => "stuck",
+        _ => "ended",
+    };
+
+    private static string Text(EndReason reason) => reason switch
+    {
+        EndReason.Released => "released",
+        EndReason.Expired => "expired",
+        EndReason.ClientHung => "client_hung",
+        EndReason.ClientExited => "client_exited",
+        EndReason.Operator => "operator",
+        EndReason.Preempted => "preempted",
+        EndReason.Policy => "policy",
+        EndReason.DeviceLost => "device_lost",
+        EndReason.DeviceReset => "device_reset",
+        EndReason.BrokerShutdown => "broker_shutdown",
+        EndReason.BrokerRestart => "broker_restart",
+        EndReason.TicketExpired => "ticket_expired",
+        _ => "none",
+    };
+}
