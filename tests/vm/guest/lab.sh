@@ -18,11 +18,11 @@ pass() {
     lab_result ok "$1"
 }
 
-# fail NAME: a failed check; what is on standard input is shown below it.
+# fail NAME TEXT [FILE]: a failed check, with a text and a file to show below it.
 fail() {
     lab_failed=$((lab_failed + 1))
     lab_result 'not ok' "$1"
-    sed 's/^/    # /'
+    { echo "$2" && if [ $# = 3 ]; then cat "$3"; fi; } | sed 's/^/    # /'
 }
 
 skip() { # skip NAME REASON
@@ -38,14 +38,16 @@ check() {
         pass "$lab_name"
     else
         lab_status=$?
-        { echo "status $lab_status of: $*" && cat /tmp/check.out; } | fail "$lab_name"
+        fail "$lab_name" "status $lab_status of: $*" /tmp/check.out
         return 1
     fi
 }
 
 # check_fails NAME COMMAND...: passes when the command ends with a status from 1 to 125; a signal or a missing command is a failure.
 check_fails() {
-    check_status "$1" '[1-9]|[1-9][0-9]|1[01][0-9]|12[0-5]' "$@"
+    lab_name=$1
+    shift
+    check_status "$lab_name" '[1-9]|[1-9][0-9]|1[01][0-9]|12[0-5]' "$@"
 }
 
 # check_signal NAME SIGNAL-NUMBER COMMAND...: passes when the command is killed by this signal.
@@ -53,19 +55,19 @@ check_signal() {
     lab_name=$1
     lab_signal=$2
     shift 2
-    check_status "$lab_name" $((128 + lab_signal)) "$lab_name" "$@"
+    check_status "$lab_name" $((128 + lab_signal)) "$@"
 }
 
-check_status() { # check_status NAME EXTENDED-REGEX NAME COMMAND...
+check_status() { # check_status NAME EXTENDED-REGEX COMMAND...
     lab_name=$1
     lab_wanted=$2
-    shift 3
+    shift 2
     lab_status=0
     "$@" >/tmp/check.out 2>&1 </dev/null || lab_status=$?
     if echo "$lab_status" | grep -Eqx "$lab_wanted"; then
         pass "$lab_name"
     else
-        { echo "status $lab_status, wanted $lab_wanted, of: $*" && cat /tmp/check.out; } | fail "$lab_name"
+        fail "$lab_name" "status $lab_status, wanted $lab_wanted, of: $*" /tmp/check.out
         return 1
     fi
 }
@@ -75,7 +77,7 @@ expect_equal() {
     if [ "$2" = "$3" ]; then
         pass "$1"
     else
-        printf 'wanted: %s\ngot:    %s\n' "$2" "$3" | fail "$1"
+        fail "$1" "wanted '$2', got '$3'"
         return 1
     fi
 }
@@ -85,7 +87,7 @@ expect_grep() {
     if grep -Eq -- "$2" "${3:-/tmp/check.out}"; then
         pass "$1"
     else
-        { echo "no line matches $2 in ${3:-the output:}" && cat "${3:-/tmp/check.out}"; } | fail "$1"
+        fail "$1" "no line matches $2 in ${3:-the output}:" "${3:-/tmp/check.out}"
         return 1
     fi
 }
@@ -128,7 +130,8 @@ group_of() { lab_field "$1" 5; }
 driver_of() { lab_field "$1" 7; }
 
 # host REQUEST ARGUMENT...: asks the lab outside, prints its answer; fails when the host could not do it.
-#   host unplug NAME   asks the kernel through ACPI to let go of a device, as an operator at the slot would; the kernel may take its time
+#   host unplug NAME   asks the kernel through ACPI to let go of a device; it goes when its user has let go, which may take its time
+#   host plug NAME     puts it back; see plug
 host() {
     # One request at a time, since they may come from several processes.
     until mkdir /run/lab/host.lock 2>/dev/null; do sleep 0.05; done
@@ -137,3 +140,14 @@ host() {
     echo "${lab_answer#* }"
     case $lab_answer in ok*) return 0 ;; *) return 1 ;; esac
 }
+
+# plug NAME: puts an unplugged device back and binds it as at boot. It may come with another group number.
+plug() {
+    host plug "$1" && wait_until 10 "$1 to appear" lab_bind "$1"
+}
+
+lab_bind() { sh /host/guest/bind-devices "$1" && address_of "$1"; }
+
+# is_present ADDRESS
+is_present() { [ -e "/sys/bus/pci/devices/$1" ]; }
+is_absent() { ! is_present "$1"; }

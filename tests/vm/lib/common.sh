@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
-# Messages, the cache and its lock.
+# Messages, the scratch directory, the cache.
 
 lab_cache=${BARBROKER_LAB_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/barbroker-lab}
 
@@ -10,23 +10,6 @@ die() {
     say "$*"
     exit 2
 }
-
-# locked NAME COMMAND...: one process at a time builds a thing; a second one waits, then finds it in the cache.
-locked() {
-    local name=$1 lock
-    shift
-    mkdir -p "$lab_cache"
-    exec {lock}>"$lab_cache/$name.lock"
-    if ! flock --nonblock "$lock"; then
-        say "waiting for another lab that builds $name"
-        flock "$lock"
-    fi
-    "$@"
-    exec {lock}>&-
-}
-
-# hash_of FILES...: one short name for the contents, names and modes of files.
-hash_of() { { stat --printf '%n %a\n' "$@"; cat "$@"; } | sha256sum | cut -c1-12; }
 
 # Sets $work to a scratch directory that is gone at the end, and with it the guest, however the end comes.
 make_work_directory() {
@@ -40,4 +23,41 @@ make_work_directory() {
 clean_up() {
     if [[ -n $qemu_pid ]]; then kill "$qemu_pid" 2>/dev/null || true; fi
     rm -rf "$work"
+}
+
+# locked KIND COMMAND...: one process at a time builds a kind of thing; a second one waits, then finds it in the cache.
+locked() {
+    local kind=$1 lock
+    shift
+    mkdir -p "$lab_cache"
+    exec {lock}>"$lab_cache/$kind.lock"
+    if ! flock --nonblock "$lock"; then
+        say "waiting for another lab, which is looking after the $kind"
+        flock "$lock"
+    fi
+    "$@"
+    exec {lock}>&-
+}
+
+# cache_add KIND NAME COMMAND...: the command fills the directory $new, which is then renamed, so that nobody ever sees half of it.
+# To be called with the kind's lock held: what other builders left behind is theirs no more.
+cache_add() {
+    local kind=$1 name=$2 new
+    shift 2
+    rm -rf "$lab_cache/.new-$kind".*
+    new=$(mktemp -d "$lab_cache/.new-$kind.XXXXXX")
+    "$@"
+    chmod 755 "$new"
+    mv --no-target-directory "$new" "$lab_cache/$name"
+    # Of things cheap to build again, those that no run has used for a while.
+    find "$lab_cache" -maxdepth 1 \( -name 'image-*' -o -name 'native-*' \) ! -name "$name" -mtime +14 -exec rm -rf {} +
+}
+
+# hash_of FILES...: one short name for names, modes and contents of files, wherever the checkout is.
+hash_of() {
+    local file
+    for file; do
+        stat --dereference --printf "${file##*/} %a %s\n" "$file"
+        cat "$file"
+    done | sha256sum | cut -c1-12
 }

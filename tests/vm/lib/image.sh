@@ -80,20 +80,24 @@ image_add_modules() {
     depmod --basedir "$root" "$release"
 }
 
-image_build() {
-    local release=$1 name=$2 new started=$SECONDS
-    [[ ! -d $lab_cache/$name ]] || return 0
+# Fills $new.
+image_store() {
+    local release=$1
     image_tree "$work/root" "$lab_cache/kernel-$release/modules" "$release"
-    new=$(mktemp -d "$lab_cache/new.XXXXXX")
     # Not compressed: the guest would take longer to unpack it than QEMU to load it.
     (cd "$work/root" && find . -print0 | cpio --null --create --format=newc --owner=0:0 --quiet) >"$new/initramfs"
     cp "$lab_cache/kernel-$release/vmlinuz" "$new/vmlinuz"
-    chmod 755 "$new"
-    mv --no-target-directory "$new" "$lab_cache/$name"
+    rm -rf "$work/root"
+}
+
+image_build() {
+    local release=$1 name=$2 started=$SECONDS
+    [[ ! -d $lab_cache/$name ]] || return 0
+    cache_add image "$name" image_store "$release"
     say "image $name is in the cache after $((SECONDS - started)) s"
 }
 
-# Sets $image to a directory with vmlinuz and initramfs; builds what is missing.
+# image_ensure [refresh]: sets $image to a directory with vmlinuz and initramfs; builds what is missing.
 image_ensure() {
     local release name
     locked kernel kernel_ensure "${1:-}"
@@ -101,4 +105,5 @@ image_ensure() {
     name=image-$(image_recipe)-$release
     [[ -d $lab_cache/$name ]] || locked image image_build "$release" "$name"
     image=$lab_cache/$name
+    touch "$image"
 }

@@ -60,21 +60,18 @@ kernel_fetch() {
     say "downloading linux-{binary,modules,base}-$release (about 120 MB)"
     (cd "$work/debs" && apt-get -c "$work/apt.conf" -qq download "linux-binary-$release" "linux-modules-$release" "linux-base-$release" >&2)
     for deb in "$work"/debs/*.deb; do dpkg-deb --extract "$deb" "$work/unpacked"; done
-    kernel_store "$work/unpacked/usr/lib/modules/$release" "$release"
+    cache_add kernel "kernel-$release" kernel_store "$work/unpacked/usr/lib/modules/$release" "$release"
     rm -rf "$work"/{debs,unpacked}
     say "kernel $release is in the cache after $((SECONDS - started)) s"
 }
 
-# Renamed into place when complete, so that nobody ever sees half of it.
+# Fills $new from the unpacked packages.
 kernel_store() {
-    local from=$1 release=$2 new
-    new=$(mktemp -d "$lab_cache/new.XXXXXX")
+    local from=$1 release=$2
     mv "$from/vmlinuz" "$from/config" "$new/"
     mkdir -p "$new/modules/lib/modules"
     mv "$from" "$new/modules/lib/modules/$release"
     depmod --basedir "$new/modules" "$release"
-    chmod 755 "$new"
-    mv --no-target-directory "$new" "$lab_cache/kernel-$release"
 }
 
 # kernel_ensure [refresh]: without it, a kernel in the cache is good enough and no network is needed.

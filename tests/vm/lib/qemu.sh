@@ -22,9 +22,11 @@ qemu_kvm_works() {
     ((status == 1))
 }
 
-# qemu_add_devices: appends to $qemu_args what the table says.
+# Appends to $qemu_args what the table says, and keeps each device in $qemu_devices, by name,
+# and the size of its memory in $qemu_memory.
 qemu_add_devices() {
     local name place kind rest port seen=" "
+    declare -gA qemu_devices=() qemu_memory=()
     while read -r name place _ kind rest; do
         [[ -n $name && $name != \#* ]] || continue
         port=${place%%/*}
@@ -44,11 +46,17 @@ qemu_add_devices() {
 qemu_add_device() {
     local name=$1 bus=$2 kind=$3 argument=$4
     case $kind in
-        ivshmem) qemu_args+=(-object "memory-backend-memfd,id=memory-$name,size=$argument,share=on"
-            -device "ivshmem-plain,id=$name,bus=$bus,memdev=memory-$name") ;;
-        nic) qemu_args+=(-netdev "user,id=net-$name,restrict=on" -device "$argument,id=$name,bus=$bus,netdev=net-$name") ;;
-        *) qemu_args+=(-device "$kind,id=$name,bus=$bus") ;;
+        ivshmem)
+            qemu_args+=(-object "memory-backend-memfd,id=memory-$name,size=$argument,share=on")
+            qemu_devices[$name]="ivshmem-plain,memdev=memory-$name"
+            qemu_memory[$name]=$argument ;;
+        nic)
+            qemu_args+=(-netdev "user,id=net-$name,restrict=on")
+            qemu_devices[$name]="$argument,netdev=net-$name" ;;
+        *) qemu_devices[$name]=$kind ;;
     esac
+    qemu_devices[$name]+=",id=$name,bus=$bus"
+    qemu_args+=(-device "${qemu_devices[$name]}")
 }
 
 # qemu_share TAG DIRECTORY [OPTIONS]
@@ -76,7 +84,7 @@ qemu_arguments() {
         -append "console=ttyS0 quiet loglevel=5 panic=-1 intel_iommu=on random.trust_cpu=on"
         -device intel-iommu,intremap=on
         -chardev "file,id=console,path=$run/console.log" -serial chardev:console
-        -chardev stdio,id=output,signal=off -serial chardev:output
+        -chardev "stdio,id=output,signal=off,logfile=$run/output.log" -serial chardev:output
         -chardev "pipe,id=control,path=$run/control" -serial chardev:control
         -chardev "pipe,id=qmp,path=$run/qmp" -mon chardev=qmp,mode=control)
     qemu_add_devices

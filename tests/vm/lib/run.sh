@@ -5,30 +5,31 @@
 # Lines of the kernel's log that fail a run whatever the script says.
 run_bad_kernel_lines='WARNING: |BUG: |Oops|general protection|Kernel panic|INFO: task .* blocked|rcu: INFO:|unable to handle'
 
-# Compiles tests/vm/native/*.c once per content. Static, so that they run in any guest.
-run_native_programs() {
-    local sources name directory new source
-    sources=("$lab_home"/native/*.c)
-    name=native-$(hash_of "${sources[@]}" "$lab_home/lib/run.sh")
-    directory=$lab_cache/$name
-    if [[ ! -d $directory ]]; then
-        new=$(mktemp -d "$lab_cache/new.XXXXXX")
-        for source in "${sources[@]}"; do
-            gcc -std=gnu11 -O2 -g -Wall -Wextra -Werror -static -pthread -o "$new/$(basename "$source" .c)" "$source"
-        done
-        chmod 755 "$new"
-        # Another lab may have been quicker; both built the same.
-        mv --no-target-directory "$new" "$directory" 2>/dev/null || rm -rf "$new"
-    fi
-    native=$directory
+native_store() {
+    local source
+    # Static, so that they run in any guest.
+    for source in "$lab_home"/native/*.c; do
+        gcc -std=gnu11 -O2 -g -Wall -Wextra -Werror -static -pthread -o "$new/$(basename "$source" .c)" "$source"
+    done
 }
 
-# What the guest sees as /host: the table, the library, the C programs, and the command to run.
+native_build() { [[ -d $lab_cache/$1 ]] || cache_add native "$1" native_store; }
+
+# Sets $native to a directory with the compiled programs of tests/vm/native.
+native_ensure() {
+    local name
+    name=native-$(hash_of "$lab_home"/native/* "$lab_home/lib/run.sh")
+    [[ -d $lab_cache/$name ]] || locked native native_build "$name"
+    native=$lab_cache/$name
+    touch "$native"
+}
+
+# What the guest sees as /host: the table, the library, the C programs; the command to run comes later.
 run_prepare() {
     local run=$1
+    rm -rf "$run"
     mkdir -p "$run/host"
     mkfifo "$run"/{control,qmp}.{in,out}
-    run_native_programs
     cp -r "$lab_home/guest" "$lab_home/devices" "$run/host/"
     cp -r "$native" "$run/host/bin"
     chmod -R a+rX "$run/host"
@@ -52,22 +53,56 @@ run_qmp() {
 
 # run_request WORD ARGUMENT...: what a guest script may ask for; prints "ok ..." or "error ...".
 run_request() {
-    local answer
+    local name=${2:-}
+    if [[ -z ${qemu_devices[${name:-none}]:-} ]]; then
+        echo "error no device is called '$name'"
+        return
+    fi
     case $1 in
-        unplug)
-            if [[ ${2:-} =~ ^[a-z0-9]+$ ]] && answer=$(run_qmp "{\"execute\":\"device_del\",\"arguments\":{\"id\":\"$2\"}}"); then
-                echo "ok asked to unplug $2"
-            else
-                echo "error cannot unplug ${2:-nothing}: ${answer:-no such name}"
-            fi ;;
-        *) echo "error the host knows no request $1" ;;
+        unplug) run_answer "asked to unplug $name" run_qmp "{\"execute\":\"device_del\",\"arguments\":{\"id\":\"$name\"}}" ;;
+        plug)
+            run_plugs=$((run_plugs + 1))
+            run_answer "plugged $name in" run_plug "$name" ;;
+        *) echo "error the host knows no request '$1'" ;;
     esac
+}
+
+run_answer() { # run_answer TEXT COMMAND...
+    local text=$1 answer
+    shift
+    if answer=$("$@"); then echo "ok $text"; else echo "error not $text: $answer"; fi
+}
+
+# run_plug NAME: with new memory where the device is made of it, since QEMU 7.2 dies of an ivshmem whose memory had another before.
+run_plug() {
+    local name=$1 device=${qemu_devices[$1]} memory answer try
+    if [[ -n ${qemu_memory[$name]:-} ]]; then
+        memory=memory-$name-$run_plugs
+        device=${device/memory-$name/$memory}
+        run_monitor "object_add memory-backend-memfd,id=$memory,size=${qemu_memory[$name]},share=on" || return
+    fi
+    # The guest sees a device go a little before QEMU has forgotten its name.
+    for try in {1..50}; do
+        answer=$(run_monitor "device_add $device") && return
+        [[ $answer == *Duplicate* ]] || break
+        sleep 0.1
+    done
+    echo "$answer"
+    return 1
+}
+
+# run_monitor COMMAND: in the form of the command line, which only the human monitor takes. It says nothing when all is well.
+run_monitor() {
+    local answer
+    answer=$(run_qmp "{\"execute\":\"human-monitor-command\",\"arguments\":{\"command-line\":\"$1\"}}")
+    [[ $answer == *'"return": ""'* ]] || { echo "$answer"; return 1; }
 }
 
 # Reads the guest's requests until it says how the script ended, or is gone. Sets $guest_status.
 run_serve() {
     local line words
     guest_status=
+    run_plugs=0
     # A QEMU that does not answer here has ended; the loop sees that.
     run_qmp '{"execute":"qmp_capabilities"}' >/dev/null || true
     while true; do
@@ -82,17 +117,19 @@ run_serve() {
     guest_status=${words[1]:-}
 }
 
-# run_guest RUN-DIRECTORY TIMEOUT: QEMU's standard input and output are the script's.
+# run_guest RUN-DIRECTORY TIMEOUT: QEMU's standard input and output are the script's. Sets $guest_status and $qemu_status.
 run_guest() {
     local run=$1 limit=$2
     # Opened for both directions, an open of a FIFO does not wait for the other side.
+    local control_from control_to qmp_from qmp_to
     exec {control_from}<>"$run/control.out" {control_to}<>"$run/control.in" {qmp_from}<>"$run/qmp.out" {qmp_to}<>"$run/qmp.in"
     timeout --foreground --kill-after=5 "$limit" qemu-system-x86_64 "${qemu_args[@]}" <&0 2>"$run/qemu.log" &
     qemu_pid=$!
     run_serve
     qemu_status=0
-    wait "$qemu_pid" || qemu_status=$?
+    wait "$qemu_pid" 2>/dev/null || qemu_status=$?
     qemu_pid=
+    exec {control_from}>&- {control_to}>&- {qmp_from}>&- {qmp_to}>&-
 }
 
 # Prints what went wrong apart from the script; succeeds when the guest's end was orderly.
@@ -103,7 +140,7 @@ run_verdict() {
         say "the guest was not done after $limit s and was killed"
         orderly=1
     elif [[ ! $guest_status =~ ^[0-9]+$ ]]; then
-        say "the guest ended (QEMU status $qemu_status) without a status of the script"
+        say "the guest ended (QEMU status $qemu_status) before the script did"
         orderly=1
     fi
     if grep -aEn "$run_bad_kernel_lines" "$run/console.log" >"$run/bad"; then
@@ -112,7 +149,7 @@ run_verdict() {
     fi
     if ((orderly)); then
         say "the end of the kernel's log:"
-        tail -n "${BARBROKER_LAB_LOG_LINES:-60}" "$run/console.log" >&2 || true
+        tail -n 60 "$run/console.log" >&2
     fi
     return "$orderly"
 }

@@ -6,17 +6,10 @@
 // Opens the device by its group and a type1 container, says what it is, and exports two pages of the region (2 unless told) out of order as one
 // dmabuf. Prints "key value" lines. Ends with 0, or with 1 and the failed call on standard error; with 3 when the group is not viable.
 #define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
+#include "vfio.h"
+
 #include <linux/types.h>
-#include <linux/vfio.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 // Newer than the headers of Debian 12.
 #define FEATURE_DMA_BUF 11
@@ -33,57 +26,6 @@ struct dma_buf_feature {
     __u32 nr_ranges;
     struct dma_buf_range ranges[2];
 };
-
-static void fail(const char *call, const char *what)
-{
-    fprintf(stderr, "vfiocheck: %s %s: %s (%s)\n", call, what, strerror(errno), strerrorname_np(errno));
-    exit(1);
-}
-
-static int open_or_fail(const char *path)
-{
-    int fd = open(path, O_RDWR | O_CLOEXEC);
-    if (fd < 0)
-        fail("open", path);
-    return fd;
-}
-
-static void group_path(const char *address, char *path, size_t size)
-{
-    char link[PATH_MAX], target[PATH_MAX];
-    snprintf(link, sizeof link, "/sys/bus/pci/devices/%s/iommu_group", address);
-    ssize_t length = readlink(link, target, sizeof target - 1);
-    if (length < 0)
-        fail("readlink", link);
-    target[length] = 0;
-    snprintf(path, size, "/dev/vfio/%s", strrchr(target, '/') + 1);
-}
-
-static int open_device(const char *address)
-{
-    char path[PATH_MAX];
-    group_path(address, path, sizeof path);
-    int container = open_or_fail("/dev/vfio/vfio");
-    int group = open_or_fail(path);
-
-    struct vfio_group_status status = { .argsz = sizeof status };
-    if (ioctl(group, VFIO_GROUP_GET_STATUS, &status))
-        fail("VFIO_GROUP_GET_STATUS", path);
-    printf("group %s\n", path);
-    printf("viable %d\n", !!(status.flags & VFIO_GROUP_FLAGS_VIABLE));
-    int set = ioctl(group, VFIO_GROUP_SET_CONTAINER, &container);
-    printf("set_container %s\n", set ? strerrorname_np(errno) : "0");
-    if (!(status.flags & VFIO_GROUP_FLAGS_VIABLE))
-        exit(3);
-    if (set)
-        fail("VFIO_GROUP_SET_CONTAINER", path);
-    if (ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU))
-        fail("VFIO_SET_IOMMU", path);
-    int device = ioctl(group, VFIO_GROUP_GET_DEVICE_FD, address);
-    if (device < 0)
-        fail("VFIO_GROUP_GET_DEVICE_FD", address);
-    return device;
-}
 
 static void print_device(int device)
 {
@@ -174,7 +116,7 @@ int main(int argc, char **argv)
 {
     if (argc < 2) {
         fputs("usage: vfiocheck ADDRESS [REGION]\n", stderr);
-        return 2;
+        return EXIT_USAGE;
     }
     setvbuf(stdout, NULL, _IOLBF, 0);
     __u32 region = argc > 2 ? (__u32)atoi(argv[2]) : VFIO_PCI_BAR2_REGION_INDEX;
