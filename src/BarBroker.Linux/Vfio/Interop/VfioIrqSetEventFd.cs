@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+
+using System.Runtime.InteropServices;
+
+namespace BarBroker.Linux.Vfio.Interop;
+
+/// <summary><c>struct vfio_irq_set</c> with one <c>__s32</c> eventfd as its data.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal struct VfioIrqSetEventFd
+{
+    public uint Argsz;
+    public uint Flags;
+    public uint Index;
+    public uint Start;
+    public uint Count;
+    public int EventFd;
+}

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+
+using System.Runtime.InteropServices;
+using BarBroker.Linux.Events;
+using BarBroker.Linux.Interop;
+using BarBroker.Linux.Vfio.Interop;
+using static BarBroker.Linux.Interop.Constants;
+using static BarBroker.Linux.Vfio.Interop.VfioConstants;
+
+namespace BarBroker.Linux.Vfio;
+
+/// <summary>An open PCI device. Closing the last file of a device ends every access to what it exported, for good (vfio_pci_core_close_device).</summary>
+public sealed partial class VfioDeviceFile : FileDescriptor
+{
+    private readonly string _address;
+
+    internal VfioDeviceFile(int fd, string address) : base(fd) => _address = address;
+
+    /// <summary>Opens a device by its own character device (<c>/dev/vfio/devices/vfioN</c>). Nothing but <see cref="Bind"/> works before that.</summary>
+    public static VfioDeviceFile Open(string path, string address)
+    {
+        int fd = Libc.Open(path, O_RDWR | O_CLOEXEC);
+        return fd >= 0 ? new VfioDeviceFile(fd, address) : throw LinuxException.Last("open", $"{path} ({address})");
+    }
+
+    /// <summary>Binds a device that was opened by its character device to an iommufd, which gives access to it.</summary>
+    /// <exception cref="LinuxException">EINVAL: somebody else has the device. EBUSY: its group is open, or has a device with a driver of the kernel's.</exception>
+    public unsafe void Bind(IommuFd iommu)
+    {
+        bool held = false;
+        iommu.DangerousAddRef(ref held);
+        try
+        {
+            var bind = new VfioDeviceBindIommufd { Argsz = (uint)sizeof(VfioDeviceBindIommufd), Iommufd = (int)iommu.DangerousGetHandle() };
+            VfioIoctl.Call(this, VFIO_DEVICE_BIND_IOMMUFD, &bind, nameof(VFIO_DEVICE_BIND_IOMMUFD), _address);
+        }
+        finally
+        {
+            iommu.DangerousRelease();
+        }
+    }
+
+    /// <summary>Puts a bound device into an address space.</summary>
+    /// <exception cref="LinuxException">EPERM: the platform does not isolate interrupts.</exception>
+    public unsafe void Attach(uint addressSpace)
+    {
+        var attach = new VfioDeviceAttachIommufdPt { Argsz = (uint)sizeof(VfioDeviceAttachIommufdPt), PtId = addressSpace };
+        VfioIoctl.Call(this, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &attach, nameof(VFIO_DEVICE_ATTACH_IOMMUFD_PT), _address);
+    }
+
+    /// <summary>Whether <see cref="Reset"/> has a way to; the kernel found out when the device was opened.</summary>
+    public unsafe bool CanReset()
+    {
+        var info = new VfioDeviceInfo { Argsz = (uint)sizeof(VfioDeviceInfo) };
+        VfioIoctl.Call(this, VFIO_DEVICE_GET_INFO, &info, nameof(VFIO_DEVICE_GET_INFO), _address);
+        return (info.Flags & VFIO_DEVICE_FLAGS_RESET) != 0;
+    }
+
+    /// <summary>One of the BARs 0 to 5, or 7: configuration space.</summary>
+    public unsafe VfioRegion GetRegion(int index)
+    {
+        var info = new VfioRegionInfo { Argsz = (uint)sizeof(VfioRegionInfo), Index = (uint)index };
+        VfioIoctl.Call(this, VFIO_DEVICE_GET_REGION_INFO, &info, nameof(VFIO_DEVICE_GET_REGION_INFO), $"region {index} of {_address}");
+        return new VfioRegion(index, info.Size, info.Offset, (info.Flags & VFIO_REGION_INFO_FLAG_MMAP) != 0);
+    }
+
+    /// <summary>Sets the memory space bit of the command register, if it is not set: what is exported while it is off is dead (vfio_pci_dmabuf.c).</summary>
+    /// <returns>Whether it had to be set.</returns>
+    public unsafe bool EnableMemory()
+    {
+        long offset = checked((long)GetRegion((int)VFIO_PCI_CONFIG_REGION_INDEX).FileOffset) + PCI_COMMAND;
+        ushort command = 0;
+        // SAFETY: two bytes of a local are read into, and later written from. Configuration space is little-endian, and so is every machine here.
+        if (Libc.Pread(this, &command, sizeof(ushort), offset) != sizeof(ushort))
+        {
+            throw LinuxException.Last("pread of PCI_COMMAND", _address);
+        }
+
+        if ((command & PCI_COMMAND_MEMORY) != 0)
+        {
+            return false;
+        }
+
+        command |= PCI_COMMAND_MEMORY;
+        return Libc.Pwrite(this, &command, sizeof(ushort), offset) == sizeof(ushort) ? true : throw LinuxException.Last("pwrite of PCI_COMMAND", _address);
+    }
+
+    /// <summary>Lets the kernel signal an event; false where the device has no such event.</summary>
+    public unsafe bool TrySetEvent(VfioEvent kind, EventFd signal)
+    {
+        var info = new VfioIrqInfo { Argsz = (uint)sizeof(VfioIrqInfo), Index = (uint)kind };
+        if (VfioIoctl.Try(this, VFIO_DEVICE_GET_IRQ_INFO, &info) < 0)
+        {
+            // The error event exists on PCI Express only (vfio_pci_ioctl_get_irq_info).
+            return (Errno)Marshal.GetLastPInvokeError() == Errno.EINVAL ? false : throw LinuxException.Last(nameof(VFIO_DEVICE_GET_IRQ_INFO), $"{kind} of {_address}");
+        }
+
+        if (info.Count == 0 || (info.Flags & VFIO_IRQ_INFO_EVENTFD) == 0)
+        {
+            return false;
+        }
+
+        bool held = false;
+        signal.DangerousAddRef(ref held);
+        try
+        {
+            var set = new VfioIrqSetEventFd
+            {
+                Argsz = (uint)sizeof(VfioIrqSetEventFd),
+                Flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
+                Index = (uint)kind,
+                Count = 1,
+                EventFd = (int)signal.DangerousGetHandle(),
+            };
+            VfioIoctl.Call(this, VFIO_DEVICE_SET_IRQS, &set, nameof(VFIO_DEVICE_SET_IRQS), $"{kind} of {_address}");
+            return true;
+        }
+        finally
+        {
+            signal.DangerousRelease();
+        }
+    }
+
+    /// <summary>Resets the function. Every exported buffer is dead meanwhile, and alive again after.</summary>
+    /// <exception cref="LinuxException">EINVAL: the device has no way. EAGAIN: another reset is under way.</exception>
+    public unsafe void Reset() => VfioIoctl.Call(this, VFIO_DEVICE_RESET, null, nameof(VFIO_DEVICE_RESET), _address);
+
+    /// <summary>How many functions a reset of the slot or bus would hit, this one included; 0 where there is no such reset.</summary>
+    public unsafe int CountHotResetDevices()
+    {
+        var info = new VfioPciHotResetInfo { Argsz = (uint)sizeof(VfioPciHotResetInfo) };
+        if (VfioIoctl.Try(this, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, &info) == 0)
+        {
+            return (int)info.Count;
+        }
+
+        // ENOSPC is the expected answer: there was no room for the list, but the count is there.
+        return (Errno)Marshal.GetLastPInvokeError() switch
+        {
+            Errno.ENOSPC => (int)info.Count,
+            Errno.ENODEV or Errno.ENOTTY or Errno.EPERM => 0,
+            _ => throw LinuxException.Last(nameof(VFIO_DEVICE_GET_PCI_HOT_RESET_INFO), _address),
+        };
+    }
+
+    /// <summary>Resets the slot or bus. <paramref name="group"/> is the proof of ownership of a device that was opened by group; null for one opened by its character device.</summary>
+    public unsafe void HotReset(VfioGroup? group)
+    {
+        bool held = false;
+        group?.DangerousAddRef(ref held);
+        try
+        {
+            var reset = new VfioPciHotResetOne
+            {
+                Argsz = (uint)sizeof(VfioPciHotResetOne),
+                Count = group is null ? 0u : 1u,
+                GroupFd = group is null ? -1 : (int)group.DangerousGetHandle(),
+            };
+            VfioIoctl.Call(this, VFIO_DEVICE_PCI_HOT_RESET, &reset, nameof(VFIO_DEVICE_PCI_HOT_RESET), _address);
+        }
+        finally
+        {
+            if (held)
+            {
+                group!.DangerousRelease();
+            }
+        }
+    }
+
+    public override string ToString() => _address;
+}

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+
+using System.Collections.Immutable;
+using System.Globalization;
+
+namespace BarBroker.Devices.Vfio;
+
+/// <summary>A PCI function as sysfs shows it at the moment of asking.</summary>
+internal sealed class PciNode(string sysfsRoot, string address)
+{
+    private readonly string _path = Path.Combine(sysfsRoot, "bus/pci/devices", address);
+
+    public string Address { get; } = address;
+
+    public bool Exists => Directory.Exists(_path);
+
+    /// <summary>The driver's name, null if none is bound.</summary>
+    public string? Driver => LinkName("driver");
+
+    /// <summary>Vendor and device, such as 1af4:1110.</summary>
+    public string Id => $"{Hex("vendor")}:{Hex("device")}";
+
+    /// <summary>The number of the IOMMU group, null if the device has none.</summary>
+    public string? Group => LinkName("iommu_group");
+
+    /// <summary>The group is made up by vfio's no-IOMMU mode: nothing isolates the device (vfio_noiommu_group_alloc).</summary>
+    public bool IsNoIommu => ReadText("iommu_group/name") == "vfio-noiommu";
+
+    /// <summary>Whether the driver is vfio-pci or a variant of it: those, and only those, have made a vfio device of it (Linux 6.1).</summary>
+    public bool HasVfioDevice => VfioDeviceName is not null;
+
+    /// <summary>The name of its character device in /dev/vfio/devices, null where the kernel has none of those.</summary>
+    public string? CharacterDevice => VfioDeviceName is { } name && File.Exists(Path.Combine(_path, "vfio-dev", name, "dev")) ? name : null;
+
+    /// <summary>
+    /// How often drivers have enabled the function and not disabled it again (pci_dev.enable_cnt), null if the function is gone.
+    /// </summary>
+    public int? EnableCount => int.TryParse(ReadText("enable"), CultureInfo.InvariantCulture, out int count) ? count : null;
+
+    /// <summary>The other functions in its IOMMU group.</summary>
+    public ImmutableArray<PciNode> Neighbours()
+    {
+        string devices = Path.Combine(_path, "iommu_group/devices");
+        return !Directory.Exists(devices)
+            ? []
+            : [.. Directory.EnumerateFileSystemEntries(devices)
+                .Select(static path => Path.GetFileName(path))
+                .Where(name => name != Address)
+                .Order(StringComparer.Ordinal)
+                .Select(name => new PciNode(sysfsRoot, name))];
+    }
+
+    private string? VfioDeviceName
+    {
+        get
+        {
+            string directory = Path.Combine(_path, "vfio-dev");
+            return Directory.Exists(directory) ? Directory.EnumerateDirectories(directory).Select(Path.GetFileName).FirstOrDefault() : null;
+        }
+    }
+
+    private string? LinkName(string name) =>
+        new FileInfo(Path.Combine(_path, name)).LinkTarget is { } target ? Path.GetFileName(target) : null;
+
+    private string Hex(string name) => ReadText(name) is { Length: > 2 } text ? text[2..] : "?";
+
+    private string? ReadText(string name)
+    {
+        try
+        {
+            return File.ReadAllText(Path.Combine(_path, name)).Trim();
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+    }
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+
+using BarBroker.Linux;
+
+namespace BarBroker.Devices.Vfio;
+
+/// <summary>Finds out why a device cannot be opened, and says what to do about it.</summary>
+internal static class VfioAdvice
+{
+    /// <summary>Drivers that hold a device of a group without doing DMA (their <c>driver_managed_dma</c> in the kernel's source).</summary>
+    private static readonly string[] harmlessDrivers = ["pci-stub", "pcieport", "xen-pciback"];
+
+    /// <summary>Throws where sysfs alone tells that the device cannot be opened.</summary>
+    public static void Check(PciNode device)
+    {
+        string address = device.Address;
+        if (!device.Exists)
+        {
+            throw new IOException($"There is no PCI device {address}; `lspci -D` lists those there are.");
+        }
+
+        if (device.Group is null)
+        {
+            throw new IOException(
+                $"{address} is in no IOMMU group: the IOMMU is off. Switch it on in the firmware (VT-d, AMD-Vi, SMMU) and, on Intel, with intel_iommu=on on the kernel's command line.");
+        }
+
+        if (device.IsNoIommu)
+        {
+            throw new IOException(
+                $"{address} is in vfio's no-IOMMU mode, where nothing keeps it from the machine's memory; it is not served. Switch the IOMMU on and load vfio without enable_unsafe_noiommu_mode.");
+        }
+
+        if (!device.HasVfioDevice)
+        {
+            string holder = device.Driver is { } driver ? $"bound to the driver {driver}" : "bound to no driver";
+            throw new IOException($"{address} ({device.Id}) is {holder}, not to vfio-pci. To bind it: {BindCommands(device)}");
+        }
+    }
+
+    /// <summary>For a group that the kernel refuses because of what else is in it.</summary>
+    public static IOException NotViable(PciNode device)
+    {
+        var neighbours = device.Neighbours();
+        var blockers = neighbours.Where(static neighbour =>
+            neighbour.Driver is { } driver && !neighbour.HasVfioDevice && !harmlessDrivers.Contains(driver, StringComparer.Ordinal)).ToList();
+        string group = $"IOMMU group {device.Group}";
+        if (blockers.Count == 0)
+        {
+            string others = neighbours.Length == 0 ? "it has no other devices" : $"its other devices are {string.Join(", ", neighbours.Select(Describe))}";
+            return new IOException($"{device.Address} cannot be opened: the kernel says that {group} is in use by a driver of its own; {others}.");
+        }
+
+        return new IOException(
+            $"{device.Address} cannot be opened: {group} also holds {string.Join(", ", blockers.Select(Describe))}, and all devices of a group must be out of other drivers' hands. "
+            + $"Give up that device, too: {string.Join("; ", blockers.Select(BindCommands))} - or put the card into a slot with a group of its own.");
+    }
+
+    /// <summary>For a node in /dev that did not open.</summary>
+    public static IOException NodeFailed(LinuxException failure, PciNode device) => failure.Errno switch
+    {
+        Errno.EBUSY => new IOException($"{device.Address}: {failure.Target} is in use by another process (`fuser -v {failure.Target}` tells which); only one can have it.", failure),
+        Errno.ENOENT => new IOException($"{device.Address}: {failure.Target} does not exist; load the modules vfio-pci and vfio_iommu_type1, and look whether the node is hidden from this process.", failure),
+        Errno.EACCES or Errno.EPERM => new IOException($"{device.Address}: no permission for {failure.Target}; run as root, or give the node to the broker's user by an udev rule.", failure),
+        _ => failure,
+    };
+
+    /// <summary>For an IOMMU that could not be taken.</summary>
+    public static IOException IommuFailed(LinuxException failure, PciNode device) => failure.Errno is Errno.EPERM
+        ? new IOException($"{device.Address}: {failure.Message}. The platform does not isolate the device's interrupts; switch on interrupt remapping in the firmware.", failure)
+        : new IOException($"{device.Address}: {failure.Message}", failure);
+
+    private static string Describe(PciNode node) =>
+        node.Driver is { } driver ? $"{node.Address} ({node.Id}) with the driver {driver}" : $"{node.Address} ({node.Id}) without a driver";
+
+    private static string BindCommands(PciNode node)
+    {
+        string directory = $"/sys/bus/pci/devices/{node.Address}";
+        string unbind = node.Driver is null ? "" : $"echo {node.Address} > {directory}/driver/unbind; ";
+        return $"`echo vfio-pci > {directory}/driver_override; {unbind}echo {node.Address} > /sys/bus/pci/drivers_probe`";
+    }
+}

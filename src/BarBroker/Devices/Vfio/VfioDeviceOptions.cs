@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+
+using System.Collections.Immutable;
+
+namespace BarBroker.Devices.Vfio;
+
+/// <summary>Which device, and what to try with it.</summary>
+/// <param name="Name">The name in the configuration.</param>
+/// <param name="Address">PCI address as sysfs spells it, such as 0000:01:00.0.</param>
+internal sealed record VfioDeviceOptions(string Name, string Address)
+{
+    /// <summary>Feature numbers under which the kernel may revoke one buffer; none turns selective revocation off. See docs/kernel.md.</summary>
+    public ImmutableArray<int> RevokeFeatures { get; init; } = DefaultRevokeFeatures;
+
+    /// <summary>Feature numbers under which the kernel may set a buffer's memory attribute.</summary>
+    public ImmutableArray<int> MemoryAttributeFeatures { get; init; } = DefaultMemoryAttributeFeatures;
+
+    public VfioInterface Interface { get; init; } = VfioInterface.Automatic;
+
+    /// <summary>Where sysfs and the device nodes are; another place only in tests.</summary>
+    public string SysfsRoot { get; init; } = "/sys";
+
+    public string DevRoot { get; init; } = "/dev";
+
+    /// <summary>
+    /// The numbers up to this one have a settled meaning that is neither revoke nor memory attribute (linux/vfio.h of 7.3), and some act on any SET:
+    /// they are never tried.
+    /// </summary>
+    public const int LastSettledFeature = 12;
+
+    public static ImmutableArray<int> DefaultRevokeFeatures { get; } = [13, 14];
+
+    public static ImmutableArray<int> DefaultMemoryAttributeFeatures { get; } = [14, 15];
+}
