@@ -47,6 +47,15 @@ public class FileDescriptor : SafeHandleMinusOneIsInvalid
         return size >= 0 ? (ulong)size : throw LinuxException.Last("lseek(SEEK_END)", ToString());
     }
 
+    /// <summary>Returns when what was written is on the disk (fsync(2)); of a directory: when its entries are.</summary>
+    public void Sync()
+    {
+        if (Libc.Fsync(this) != 0)
+        {
+            throw LinuxException.Last("fsync", ToString());
+        }
+    }
+
     public override string ToString() => $"fd {handle}";
 
     /// <remarks>close is not repeated after EINTR: Linux has freed the number already (close(2)).</remarks>

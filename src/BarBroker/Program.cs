@@ -1,3 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-return 0;
+using BarBroker.Hosting;
+
+return BrokerCommand.Create(BrokerProgram.Run).Parse(args).Invoke();

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+
+using BarBroker.Configuration;
+using BarBroker.Leases;
+using BarBroker.Linux.Time;
+using BarBroker.Processes;
+using BarBroker.Rpc;
+using BarBroker.Telemetry;
+using Grpc.HealthCheck;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.AspNetCore.Http.Features;
+
+namespace BarBroker.Hosting;
+
+/// <summary>The whole broker in one object: built from options, started, stopped. The program runs one; a test may run several.</summary>
+internal sealed class BrokerHost : IAsyncDisposable
+{
+    private static readonly TimeSpan OpenPatience = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan CloseTimeout = TimeSpan.FromSeconds(1);
+
+    private readonly BrokerOptions _options;
+    private readonly ILogger _log;
+    private readonly WebApplication _app;
+    private readonly RuntimeDirectory _directory;
+    private readonly ClientRegistry _registry;
+    private readonly HealthReporter _health;
+    private readonly StatusReport _status;
+    private readonly LeaseLog _leaseLog;
+    private readonly Stopping _stopping = new();
+    private readonly RpcMetrics _rpcMetrics = new();
+    private readonly ProcessMetrics _processMetrics;
+    private readonly TaskCompletionSource<string> _fault = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private bool _stopped;
+
+    private BrokerHost(BrokerOptions options, SocketAccess clients, SocketAccess operators, RuntimeDirectory directory, Action<ILoggingBuilder> logging)
+    {
+        _options = options;
+        _directory = directory;
+        var time = new BootTimeProvider();
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ApplicationName = "barbrokerd" });
+        logging(builder.Logging);
+        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = CloseTimeout);
+        var logs = LoggerFactory.Create(logging);
+        _log = logs.CreateLogger<BrokerHost>();
+        var epochs = new EpochReserve(options.StateDirectory, logs.CreateLogger<EpochReserve>(), () => _fault.TrySetResult("no epochs are left"));
+        Leases = new LeaseManager(options.Leases, options.Devices.Select(DeviceFactory.Create), epochs.First, time);
+        _registry = new ClientRegistry(Leases.OwnerExited, logs.CreateLogger<ClientRegistry>());
+        var healthService = new HealthServiceImpl();
+        _health = new HealthReporter(healthService);
+        _leaseLog = new LeaseLog(logs.CreateLogger<LeaseLog>());
+        _status = new StatusReport(Leases, time);
+        foreach (var observer in new ILeaseObserver[] { _registry, epochs, _leaseLog, _health })
+        {
+            Leases.Subscribe(observer);
+        }
+
+        var clientLimit = new ConnectionLimiter(options.ConnectionsPerUid);
+        var operatorLimit = new ConnectionLimiter(options.ConnectionsPerUid);
+        _processMetrics = new ProcessMetrics(() => clientLimit.Open, () => operatorLimit.Open, () => _registry.Count);
+        var gateLog = logs.CreateLogger<ConnectionGate>();
+        builder.WebHost.UseKestrelCore();
+        builder.WebHost.ConfigureKestrel(kestrel => BrokerWeb.Listen(
+            kestrel,
+            options,
+            new ConnectionGate(SocketKind.Client, clientLimit, _registry, gateLog),
+            new ConnectionGate(SocketKind.Operator, operatorLimit, _registry, gateLog)));
+        builder.WebHost.UseSockets(transport => BrokerWeb.Transport(transport, options, clients, operators));
+        BrokerWeb.AddServices(builder.Services, options);
+        builder.Services
+            .AddSingleton<IHostLifetime, NoLifetime>()
+            .AddSingleton(healthService)
+            .AddSingleton(new Reflection.Final())
+            .AddSingleton(new Reflection.Alpha())
+            .AddSingleton(new LeaseService(Leases, _registry, _stopping))
+            .AddSingleton(new OperatorService(Leases, _status, _stopping, logs.CreateLogger<OperatorService>()))
+            .AddSingleton(new RefusalInterceptor(_rpcMetrics, logs.CreateLogger<RefusalInterceptor>()));
+        _app = builder.Build();
+        BrokerWeb.Map(_app, options);
+    }
+
+    public LeaseManager Leases { get; }
+
+    /// <summary>Completes, with the reason, if the broker must not go on.</summary>
+    public Task<string> Fault => _fault.Task;
+
+    /// <summary>Empty if metrics are off.</summary>
+    public string MetricsUrl => _status.MetricsUrl;
+
+    public ILogger Log => _log;
+
+    /// <param name="configuration">The name of the configuration file, for messages.</param>
+    /// <exception cref="ConfigurationException">It does not fit this system.</exception>
+    /// <exception cref="StartupException">Something is in the way.</exception>
+    public static BrokerHost Build(BrokerOptions options, string configuration, Action<ILoggingBuilder> logging)
+    {
+        var (clients, operators) = SocketAccess.Resolve(options, configuration);
+        var directory = RuntimeDirectory.Take(options.RuntimeDirectory);
+        try
+        {
+            return new BrokerHost(options, clients, operators, directory, logging);
+        }
+        catch
+        {
+            directory.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Opens the devices, then the sockets: whoever can connect finds every device as it is. A device that takes long is not waited for.</summary>
+    public async Task StartAsync(CancellationToken cancellation)
+    {
+        WarnOfDevices();
+        Leases.Start();
+        try
+        {
+            await Leases.WaitFirstOpenAsync(cancellation).WaitAsync(OpenPatience, cancellation);
+        }
+        catch (TimeoutException)
+        {
+            HostLog.SlowOpen(_log, OpenPatience);
+        }
+
+        _health.Start(Leases.Devices());
+        await _app.StartAsync(cancellation);
+        _status.MetricsUrl = FindMetricsUrl();
+        _status.Ready();
+        HostLog.Ready(_log, _options.RuntimeDirectory, _options.StateDirectory, MetricsUrl.Length > 0 ? MetricsUrl : "nowhere", _options.Devices.Length);
+    }
+
+    /// <summary>Ends every lease while the sockets still tell of it, then closes the sockets.</summary>
+    public async Task StopAsync(string reason)
+    {
+        if (_stopped)
+        {
+            return;
+        }
+
+        _stopped = true;
+        HostLog.Stopping(_log, reason);
+        _leaseLog.IsStopping = true;
+        _health.Stop();
+
+        // As long as a revoke may take before its lease is called stuck: longer would prove nothing that the end of the process does not.
+        using var patience = new CancellationTokenSource(_options.Leases.RevokeTimeout);
+        try
+        {
+            await Leases.ShutdownAsync(patience.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            HostLog.ShutdownIncomplete(_log, _options.Leases.RevokeTimeout);
+        }
+
+        _stopping.Stop();
+        using var close = new CancellationTokenSource(CloseTimeout);
+        await _app.StopAsync(close.Token);
+        HostLog.Stopped(_log);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await StopAsync("disposed");
+        await _app.DisposeAsync();
+        _registry.Dispose();
+        await Leases.DisposeAsync();
+        _processMetrics.Dispose();
+        _rpcMetrics.Dispose();
+        _stopping.Dispose();
+
+        // Last: from now on another broker may take the place.
+        _directory.Dispose();
+    }
+
+    private void WarnOfDevices()
+    {
+        foreach (var device in _options.Devices.OfType<SimulatedDeviceEntry>())
+        {
+            HostLog.Simulated(_log, device.Name);
+        }
+
+        if (_options.Devices.IsEmpty)
+        {
+            HostLog.NoDevices(_log);
+        }
+    }
+
+    private string FindMetricsUrl()
+    {
+        var addresses = _app.Services.GetRequiredService<IServer>().Features.GetRequiredFeature<IServerAddressesFeature>().Addresses;
+        string? address = _options.Metrics is null ? null : addresses.FirstOrDefault(address => !address.Contains("unix:", StringComparison.Ordinal));
+        return address is null ? "" : $"{address.TrimEnd('/')}/metrics";
+    }
+}

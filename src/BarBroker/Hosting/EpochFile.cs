@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+
+namespace BarBroker.Hosting;
+
+/// <summary>The file that remembers which epochs may have been used. Replaced as a whole, so that it is the old one or the new one after a crash.</summary>
+internal sealed class EpochFile(string stateDirectory)
+{
+    private const string Title = "barbroker epochs 1";
+    private const int LargestFile = 4096;
+
+    private readonly string _path = Path.Combine(stateDirectory, "epochs");
+
+    /// <summary>The first epoch that was never reserved; 1 if there is no file, which is how a new state directory begins.</summary>
+    /// <exception cref="StartupException">The file is there and not to be believed.</exception>
+    public ulong Read()
+    {
+        try
+        {
+            var file = new FileInfo(_path);
+            if (!file.Exists)
+            {
+                return 1;
+            }
+
+            string[] lines = file.Length <= LargestFile ? File.ReadAllText(_path).Split('\n') : [];
+            if (lines is [Title, var number, var checksum, ""]
+                && ulong.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out ulong next)
+                && next is > 0 and < ulong.MaxValue / 2
+                && checksum == Checksum(number))
+            {
+                return next;
+            }
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw new StartupException($"{_path} cannot be read: {exception.Message}", exception);
+        }
+
+        throw new StartupException(
+            $"{_path} is damaged. It keeps lease ids and epochs from being used twice, so the broker does not guess. Restore it, or, if nothing compares "
+            + "epochs with those of leases from before, remove it: they then begin at 1 again.");
+    }
+
+    /// <summary>Returns when the number is on the disk.</summary>
+    /// <exception cref="IOException">It may or may not be.</exception>
+    public void Write(ulong next)
+    {
+        string number = next.ToString(CultureInfo.InvariantCulture);
+        string temporary = _path + ".new";
+        using (var file = new FileStream(temporary, new FileStreamOptions
+        {
+            Mode = FileMode.Create,
+            Access = FileAccess.Write,
+            UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
+        }))
+        {
+            file.Write(Encoding.ASCII.GetBytes($"{Title}\n{number}\n{Checksum(number)}\n"));
+            file.Flush(flushToDisk: true);
+        }
+
+        File.Move(temporary, _path, overwrite: true);
+        SyncDirectory();
+    }
+
+    /// <summary>Without it the rename itself may be lost by a power failure, and with it the reservation (fsync(2)).</summary>
+    private void SyncDirectory()
+    {
+        using var directory = Linux.FileDescriptor.Open(stateDirectory, writable: false);
+        directory.Sync();
+    }
+
+    private static string Checksum(string number) => Convert.ToHexStringLower(SHA256.HashData(Encoding.ASCII.GetBytes(number)));
+}

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+
+namespace BarBroker.Hosting;
+
+internal static partial class HostLog
+{
+    [LoggerMessage(EventId = 400, Level = LogLevel.Information, Message = "Ready: sockets in {Directory}, state in {State}, metrics at {Metrics}, {Devices} devices")]
+    public static partial void Ready(ILogger log, string directory, string state, string metrics, int devices);
+
+    [LoggerMessage(EventId = 401, Level = LogLevel.Warning, Message = "Device {Device} is simulated: its BARs are memory, no hardware is behind them")]
+    public static partial void Simulated(ILogger log, string device);
+
+    [LoggerMessage(EventId = 402, Level = LogLevel.Warning, Message = "No devices are configured; nothing can be leased")]
+    public static partial void NoDevices(ILogger log);
+
+    [LoggerMessage(EventId = 403, Level = LogLevel.Information, Message = "Stopping: {Reason}")]
+    public static partial void Stopping(ILogger log, string reason);
+
+    [LoggerMessage(EventId = 404, Level = LogLevel.Error, Message = "Some leases were not proven ended within {Timeout}; the end of this process closes their devices")]
+    public static partial void ShutdownIncomplete(ILogger log, TimeSpan timeout);
+
+    [LoggerMessage(EventId = 405, Level = LogLevel.Warning, Message = "SIGHUP: reloading the configuration is not supported yet; restart the broker")]
+    public static partial void NoReload(ILogger log);
+
+    [LoggerMessage(EventId = 406, Level = LogLevel.Information, Message = "Stopped")]
+    public static partial void Stopped(ILogger log);
+
+    [LoggerMessage(EventId = 407, Level = LogLevel.Warning, Message = "Some devices took longer than {Timeout} to open; they are served when they have")]
+    public static partial void SlowOpen(ILogger log, TimeSpan timeout);
+}

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+
+using System.Net.Sockets;
+using BarBroker.Leases;
+using BarBroker.Linux;
+using BarBroker.Linux.Processes;
+
+namespace BarBroker.Processes;
+
+/// <summary>
+/// One <see cref="LeaseOwner"/> a process, for as long as the process lives and has connections, calls under way or leases. What the kernel says
+/// about the end of a process goes from here to the leases.
+/// </summary>
+internal sealed class ClientRegistry : ILeaseObserver, IDisposable
+{
+    private readonly Lock _gate = new();
+    private readonly Dictionary<(ProcessIdentity Identity, uint Uid, uint Gid), ClientProcess> _byIdentity = [];
+    private readonly Dictionary<LeaseOwner, ClientProcess> _byOwner = [];
+    private readonly Dictionary<ulong, ClientProcess> _byKey = [];
+    private readonly Action<LeaseOwner> _exited;
+    private readonly ProcessWatcher _watcher;
+    private ulong _lastKey;
+
+    /// <param name="exited">Told once for each process that ended while it was known; on the watcher's thread.</param>
+    public ClientRegistry(Action<LeaseOwner> exited, ILogger<ClientRegistry> log)
+    {
+        _exited = exited;
+        _watcher = new ProcessWatcher(Exited, log);
+    }
+
+    /// <summary>Processes that are watched now.</summary>
+    public int Count
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _byKey.Count;
+            }
+        }
+    }
+
+    /// <summary>Who connected the socket. Each call is to be matched by one <see cref="Release"/>.</summary>
+    /// <exception cref="LinuxException">The process is gone already (ESRCH), or cannot be watched.</exception>
+    public ClientProcess Connected(Socket socket)
+    {
+        var peer = PeerCredentials.Of(socket);
+        var process = PidFd.OfPeer(socket);
+        try
+        {
+            if (process.HasExited())
+            {
+                throw new LinuxException("SO_PEERPIDFD", $"process {peer.Pid}", Errno.ESRCH);
+            }
+
+            var identity = (process.GetIdentity(), peer.Uid, peer.Gid);
+            string comm = ProcessName.Of(peer.Pid);
+            lock (_gate)
+            {
+                if (_byIdentity.TryGetValue(identity, out var known))
+                {
+                    known.References++;
+                    process.Dispose();
+                    return known;
+                }
+
+                var client = new ClientProcess(++_lastKey, new LeaseOwner(peer.Uid, peer.Gid, peer.Pid, comm), process) { References = 1 };
+                _watcher.Watch(process, client.Key);
+                _byKey.Add(client.Key, client);
+                _byIdentity.Add(identity, client);
+                _byOwner.Add(client.Owner, client);
+                return client;
+            }
+        }
+        catch
+        {
+            process.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Keeps the process watched during a call that may grant a lease. Each call is to be matched by one <see cref="Release"/>.</summary>
+    public void Hold(ClientProcess client)
+    {
+        lock (_gate)
+        {
+            client.References++;
+        }
+    }
+
+    public void Release(ClientProcess client)
+    {
+        lock (_gate)
+        {
+            if (--client.References == 0 && !client.IsGone)
+            {
+                _watcher.Forget(client.Process);
+                Remove(client);
+            }
+        }
+    }
+
+    /// <summary>A lease holds its process until it has ended.</summary>
+    public void LeaseChanged(LeaseInfo lease)
+    {
+        if (lease.State is not (LeaseState.Granted or LeaseState.Ended))
+        {
+            return;
+        }
+
+        ClientProcess? client;
+        lock (_gate)
+        {
+            _byOwner.TryGetValue(lease.Owner, out client);
+        }
+
+        if (client is null)
+        {
+            if (lease.State == LeaseState.Granted)
+            {
+                // Nobody watches its process any more: fail closed. Not on this thread, which is in the middle of the grant.
+                ThreadPool.UnsafeQueueUserWorkItem(_exited, lease.Owner, preferLocal: false);
+            }
+        }
+        else if (lease.State == LeaseState.Granted)
+        {
+            Hold(client);
+        }
+        else
+        {
+            Release(client);
+        }
+    }
+
+    public void DeviceChanged(DeviceInfo device)
+    {
+    }
+
+    /// <summary>Stops watching, and waits for the watcher's thread.</summary>
+    public void Dispose()
+    {
+        _watcher.Dispose();
+        lock (_gate)
+        {
+            foreach (var client in _byKey.Values.ToArray())
+            {
+                Remove(client);
+            }
+        }
+    }
+
+    private void Exited(ulong key)
+    {
+        ClientProcess? client;
+        lock (_gate)
+        {
+            // Forgotten between the event and now: nothing of it is left that could end.
+            if (!_byKey.TryGetValue(key, out client))
+            {
+                return;
+            }
+
+            _watcher.Forget(client.Process);
+            Remove(client);
+        }
+
+        _exited(client.Owner);
+    }
+
+    private void Remove(ClientProcess client)
+    {
+        client.IsGone = true;
+        _byKey.Remove(client.Key);
+        _byOwner.Remove(client.Owner);
+        _byIdentity.Remove((client.Process.GetIdentity(), client.Owner.Uid, client.Owner.Gid));
+        client.Process.Dispose();
+    }
+}

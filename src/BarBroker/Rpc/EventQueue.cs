@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+
+using System.Threading.Channels;
+using BarBroker.Leases;
+using Grpc.Core;
+
+namespace BarBroker.Rpc;
+
+/// <summary>The events of one watcher on their way to it. A watcher that lets them pile up is ended, so that it cannot hold the broker's memory.</summary>
+internal sealed class EventQueue : ILeaseObserver, IDisposable
+{
+    public const int Capacity = 1024;
+
+    private readonly Channel<(LeaseInfo? Lease, DeviceInfo? Device)> _events = Channel.CreateBounded<(LeaseInfo?, DeviceInfo?)>(
+        new BoundedChannelOptions(Capacity) { SingleReader = true, FullMode = BoundedChannelFullMode.Wait });
+
+    private readonly CancellationTokenSource _end;
+    private readonly CancellationToken _stopping;
+    private readonly IDisposable _subscription;
+    private readonly uint? _uid;
+    private volatile bool _overflown;
+
+    /// <param name="uid">Whose leases; null: everybody's.</param>
+    /// <param name="stopping">The broker ends.</param>
+    /// <param name="cancellation">The watcher is gone.</param>
+    public EventQueue(LeaseManager leases, uint? uid, CancellationToken stopping, CancellationToken cancellation)
+    {
+        _uid = uid;
+        _stopping = stopping;
+        _end = CancellationTokenSource.CreateLinkedTokenSource(stopping, cancellation);
+        _subscription = leases.Subscribe(this);
+    }
+
+    public void LeaseChanged(LeaseInfo lease)
+    {
+        if (_uid is null || lease.Owner.Uid == _uid)
+        {
+            Add((lease, null));
+        }
+    }
+
+    public void DeviceChanged(DeviceInfo device) => Add((null, device));
+
+    /// <summary>Writes the empty first message, then every event, until the watcher goes away.</summary>
+    /// <exception cref="RpcException">RESOURCE_EXHAUSTED: it does not read. UNAVAILABLE: the broker ends.</exception>
+    public async Task SendAsync<T>(IServerStreamWriter<T> watcher, Func<LeaseInfo?, DeviceInfo?, T> toMessage)
+    {
+        try
+        {
+            await watcher.WriteAsync(toMessage(null, null), _end.Token);
+            await foreach (var (lease, device) in _events.Reader.ReadAllAsync(_end.Token))
+            {
+                await watcher.WriteAsync(toMessage(lease, device), _end.Token);
+            }
+        }
+        catch (Exception exception) when (exception is OperationCanceledException or IOException or InvalidOperationException && (_overflown || _stopping.IsCancellationRequested))
+        {
+            throw Ended();
+        }
+
+        throw Ended();
+    }
+
+    public void Dispose()
+    {
+        _subscription.Dispose();
+        _end.Dispose();
+    }
+
+    private RpcException Ended() => _overflown
+        ? new RpcException(new Status(StatusCode.ResourceExhausted, $"More than {Capacity} events wait to be read; list anew and watch again."))
+        : new RpcException(new Status(StatusCode.Unavailable, "The broker is shutting down."));
+
+    private void Add((LeaseInfo?, DeviceInfo?) happened)
+    {
+        if (!_overflown && !_events.Writer.TryWrite(happened))
+        {
+            _overflown = true;
+            ThreadPool.UnsafeQueueUserWorkItem(static queue => queue.Cancel(), this, preferLocal: false);
+        }
+    }
+
+    /// <summary>Not on the thread of the change: what cancelling wakes up may take its time.</summary>
+    private void Cancel()
+    {
+        try
+        {
+            _end.Cancel();
+        }
+        catch (ObjectDisposedException)
+        {
+            // The watcher went away at the same moment.
+        }
+    }
+}

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+
+using BarBroker.Leases;
+using BarBroker.Processes;
+using BarBroker.Wire;
+using Grpc.Core;
+
+namespace BarBroker.Rpc;
+
+/// <summary>What clients call. Every lease that is spoken of must belong to the caller's uid.</summary>
+internal sealed class LeaseService(LeaseManager leases, ClientRegistry registry, Stopping stopping) : V1.LeaseService.LeaseServiceBase
+{
+    public override Task<V1.ListDevicesResponse> ListDevices(V1.ListDevicesRequest request, ServerCallContext context)
+    {
+        var response = new V1.ListDevicesResponse();
+        foreach (var device in leases.Devices())
+        {
+            response.Devices.Add(device.ToWire());
+        }
+
+        return Task.FromResult(response);
+    }
+
+    public override async Task<V1.AcquireResponse> Acquire(V1.AcquireRequest request, ServerCallContext context)
+    {
+        var caller = Caller.Of(context);
+        var wanted = RequestReader.Read(request);
+        var process = caller.Process!;
+
+        // The connection may close meanwhile; a lease must never be granted to a process that is not watched.
+        registry.Hold(process);
+        try
+        {
+            var grant = await leases.AcquireAsync(wanted, caller.Owner, context.CancellationToken);
+            return new V1.AcquireResponse
+            {
+                Lease = grant.Lease.ToWire(),
+                Ticket = Google.Protobuf.ByteString.CopyFrom(grant.Ticket.Span),
+                TicketTtl = grant.TicketTtl.ToWire(),
+            };
+        }
+        finally
+        {
+            registry.Release(process);
+        }
+    }
+
+    public override async Task KeepAlive(
+        IAsyncStreamReader<V1.KeepAliveRequest> requestStream, IServerStreamWriter<V1.KeepAliveResponse> responseStream, ServerCallContext context)
+    {
+        uint uid = Caller.Of(context).Uid;
+        var heartbeats = new Heartbeats(leases, uid);
+        using var end = CancellationTokenSource.CreateLinkedTokenSource(stopping.Token, context.CancellationToken);
+        try
+        {
+            while (await requestStream.MoveNext(end.Token))
+            {
+                await responseStream.WriteAsync(heartbeats.Answer(requestStream.Current), end.Token);
+            }
+        }
+        catch (OperationCanceledException) when (stopping.Token.IsCancellationRequested)
+        {
+            throw Stopping.Refusal();
+        }
+    }
+
+    public override async Task<V1.ReleaseResponse> Release(V1.ReleaseRequest request, ServerCallContext context)
+    {
+        var lease = await leases.ReleaseAsync(request.LeaseId, Caller.Of(context).Uid, context.CancellationToken);
+        return new V1.ReleaseResponse { Lease = lease.ToWire() };
+    }
+
+    public override Task<V1.GetLeaseResponse> GetLease(V1.GetLeaseRequest request, ServerCallContext context) =>
+        Task.FromResult(new V1.GetLeaseResponse { Lease = leases.Get(request.LeaseId, Caller.Of(context).Uid).ToWire() });
+
+    public override Task<V1.ListLeasesResponse> ListLeases(V1.ListLeasesRequest request, ServerCallContext context)
+    {
+        var response = new V1.ListLeasesResponse();
+        foreach (var lease in leases.List(LeaseFilter.All with { Uid = Caller.Of(context).Uid, IncludeEnded = request.IncludeEnded }))
+        {
+            response.Leases.Add(lease.ToWire());
+        }
+
+        return Task.FromResult(response);
+    }
+
+    public override async Task Watch(V1.WatchRequest request, IServerStreamWriter<V1.WatchEvent> responseStream, ServerCallContext context)
+    {
+        using var events = new EventQueue(leases, Caller.Of(context).Uid, stopping.Token, context.CancellationToken);
+        await events.SendAsync(responseStream, static (lease, device) => new V1.WatchEvent().With(lease, device));
+    }
+}

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+
+using BarBroker.Leases;
+using BarBroker.Wire;
+using Grpc.Core;
+
+namespace BarBroker.Rpc;
+
+/// <summary>What operators call. Whoever reached the socket may do all of it; who it was is logged and kept with what was ended.</summary>
+internal sealed class OperatorService(LeaseManager leases, StatusReport status, Stopping stopping, ILogger<OperatorService> log)
+    : V1.OperatorService.OperatorServiceBase
+{
+    private const int LongestComment = 1024;
+
+    private readonly Endings _endings = new(leases);
+
+    public override Task<V1.GetStatusResponse> GetStatus(V1.GetStatusRequest request, ServerCallContext context) => Task.FromResult(status.Make());
+
+    public override Task<V1.OperatorListLeasesResponse> ListLeases(V1.OperatorListLeasesRequest request, ServerCallContext context)
+    {
+        var response = new V1.OperatorListLeasesResponse();
+        foreach (var lease in leases.List(RequestReader.Read(request.Selector, request.IncludeEnded)))
+        {
+            response.Leases.Add(lease.ToWire());
+        }
+
+        return Task.FromResult(response);
+    }
+
+    public override Task<V1.OperatorGetLeaseResponse> GetLease(V1.OperatorGetLeaseRequest request, ServerCallContext context) =>
+        Task.FromResult(new V1.OperatorGetLeaseResponse { Lease = leases.Get(request.LeaseId).ToWire() });
+
+    public override async Task WatchLeases(V1.WatchLeasesRequest request, IServerStreamWriter<V1.WatchLeasesResponse> responseStream, ServerCallContext context)
+    {
+        using var events = new EventQueue(leases, uid: null, stopping.Token, context.CancellationToken);
+        await events.SendAsync(responseStream, static (lease, device) => new V1.WatchLeasesResponse().With(lease, device));
+    }
+
+    public override Task Revoke(V1.RevokeRequest request, IServerStreamWriter<V1.RevokeResponse> responseStream, ServerCallContext context)
+    {
+        var caller = Caller.Of(context);
+        var grace = RequestReader.ReadGrace(request.Grace);
+        var ids = Selected(request);
+        string detail = Detail(caller, request.Comment);
+        OperatorLog.Revoke(log, caller, ids.Count, grace);
+        return _endings.RunAsync(
+            ids, grace, detail, !request.NoWait, lease => responseStream.WriteAsync(new V1.RevokeResponse { Lease = lease.ToWire() }), context.CancellationToken);
+    }
+
+    public override Task<V1.OperatorListDevicesResponse> ListDevices(V1.OperatorListDevicesRequest request, ServerCallContext context)
+    {
+        var response = new V1.OperatorListDevicesResponse();
+        foreach (var device in leases.Devices())
+        {
+            response.Devices.Add(device.ToWire());
+        }
+
+        return Task.FromResult(response);
+    }
+
+    public override Task<V1.GetDeviceResponse> GetDevice(V1.GetDeviceRequest request, ServerCallContext context)
+    {
+        var response = new V1.GetDeviceResponse { Device = leases.Device(request.Device).ToWire() };
+        foreach (var segment in leases.Segments(request.Device))
+        {
+            response.Segments.Add(segment.ToWire());
+        }
+
+        return Task.FromResult(response);
+    }
+
+    public override Task<V1.CordonDeviceResponse> CordonDevice(V1.CordonDeviceRequest request, ServerCallContext context)
+    {
+        var caller = Caller.Of(context);
+        var device = leases.Cordon(request.Device, Detail(caller, request.Comment));
+        OperatorLog.Cordon(log, caller, device.Name);
+        return Task.FromResult(new V1.CordonDeviceResponse { Device = device.ToWire() });
+    }
+
+    public override Task<V1.UncordonDeviceResponse> UncordonDevice(V1.UncordonDeviceRequest request, ServerCallContext context)
+    {
+        var caller = Caller.Of(context);
+        var device = leases.Uncordon(request.Device);
+        OperatorLog.Uncordon(log, caller, device.Name);
+        return Task.FromResult(new V1.UncordonDeviceResponse { Device = device.ToWire() });
+    }
+
+    public override Task DrainDevice(V1.DrainDeviceRequest request, IServerStreamWriter<V1.DrainDeviceResponse> responseStream, ServerCallContext context)
+    {
+        var caller = Caller.Of(context);
+        var grace = RequestReader.ReadGrace(request.Grace);
+        string detail = Detail(caller, request.Comment);
+
+        // Cordoned first: what is granted after the list was made would be left over.
+        var device = leases.Cordon(request.Device, detail);
+        OperatorLog.Drain(log, caller, device.Name, grace);
+        return _endings.RunAsync(
+            Ids(LeaseFilter.All with { Device = device.Name }),
+            grace,
+            detail,
+            wait: true,
+            lease => responseStream.WriteAsync(new V1.DrainDeviceResponse { Lease = lease.ToWire() }),
+            context.CancellationToken);
+    }
+
+    public override async Task<V1.ResetDeviceResponse> ResetDevice(V1.ResetDeviceRequest request, ServerCallContext context)
+    {
+        var caller = Caller.Of(context);
+        string detail = Detail(caller, request.Comment);
+        string device = leases.Device(request.Device).Name;
+        OperatorLog.Reset(log, caller, device);
+        int ended = await leases.ResetDeviceAsync(device, detail, context.CancellationToken);
+        return new V1.ResetDeviceResponse { Device = leases.Device(device).ToWire(), Ended = (uint)ended };
+    }
+
+    public override Task<V1.ReloadResponse> Reload(V1.ReloadRequest request, ServerCallContext context) =>
+        throw new LeaseException(LeaseError.Unsupported, "The configuration cannot be reloaded yet; restart the broker.");
+
+    private List<string> Selected(V1.RevokeRequest request)
+    {
+        bool hasSelector = !RequestReader.IsEmpty(request.Selector);
+        if (request.LeaseIds.Count > 0 == hasSelector)
+        {
+            throw new LeaseException(LeaseError.Invalid, "Name the leases, either by lease_ids or by a selector that is not empty") { Field = hasSelector ? "selector" : "lease_ids" };
+        }
+
+        if (hasSelector)
+        {
+            return Ids(RequestReader.Read(request.Selector, includeEnded: false));
+        }
+
+        // All of them are looked up before any is ended, so that a mistyped id ends nothing.
+        foreach (string id in request.LeaseIds)
+        {
+            leases.Get(id);
+        }
+
+        return [.. request.LeaseIds.Distinct()];
+    }
+
+    private List<string> Ids(LeaseFilter filter) => [.. leases.List(filter).Select(lease => lease.Id)];
+
+    private static string Detail(Caller caller, string comment)
+    {
+        if (comment.Length > LongestComment)
+        {
+            throw new LeaseException(LeaseError.Invalid, $"comment has {comment.Length} characters; at most {LongestComment} are taken") { Field = "comment" };
+        }
+
+        return comment.Length == 0 ? caller.ToString() : $"{caller}: {comment}";
+    }
+}

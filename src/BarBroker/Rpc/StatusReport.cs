@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+
+using System.Reflection;
+using BarBroker.Leases;
+using BarBroker.Wire;
+
+namespace BarBroker.Rpc;
+
+/// <summary>The state of the broker in one message.</summary>
+internal sealed class StatusReport(LeaseManager leases, TimeProvider time)
+{
+    private static readonly string Version =
+        typeof(StatusReport).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "unknown";
+
+    private long _readySince = time.GetTimestamp();
+
+    /// <summary>Where metrics are served; empty: nowhere. Known once the listener is bound.</summary>
+    public string MetricsUrl { get; set; } = "";
+
+    public void Ready() => _readySince = time.GetTimestamp();
+
+    public V1.GetStatusResponse Make()
+    {
+        var response = new V1.GetStatusResponse
+        {
+            Version = Version,
+            Pid = Environment.ProcessId,
+            Uptime = time.GetElapsedTime(_readySince).ToWire(),
+            Ended = (ulong)leases.EndedCount,
+            MetricsUrl = MetricsUrl,
+        };
+        foreach (var lease in leases.List(LeaseFilter.All))
+        {
+            Count(response, lease.State);
+        }
+
+        foreach (var device in leases.Devices())
+        {
+            response.Devices.Add(device.ToWire());
+            if (Warning(device) is { } warning)
+            {
+                response.Warnings.Add(warning);
+            }
+        }
+
+        if (response.Devices.Count == 0)
+        {
+            response.Warnings.Add("No devices are configured.");
+        }
+
+        if (response.Stuck > 0)
+        {
+            response.Warnings.Add($"{response.Stuck} stuck {(response.Stuck == 1 ? "lease" : "leases")}: access could not be ended; the ranges stay quarantined and the revoke is retried. A device reset frees them.");
+        }
+
+        return response;
+    }
+
+    private static void Count(V1.GetStatusResponse response, LeaseState state)
+    {
+        switch (state)
+        {
+            case LeaseState.Granted:
+                response.Granted++;
+                break;
+            case LeaseState.Active:
+                response.Active++;
+                break;
+            case LeaseState.Recalled:
+                response.Recalled++;
+                break;
+            case LeaseState.Revoking:
+                response.Revoking++;
+                break;
+            case LeaseState.Stuck:
+                response.Stuck++;
+                break;
+        }
+    }
+
+    private static string? Warning(DeviceInfo device) => device switch
+    {
+        { State: DeviceState.Unavailable } => $"{device.Name} is unavailable: {device.Detail}",
+        { Description.Domain: Devices.RevocationDomain.None } => $"{device.Name} is not served: {device.Detail}",
+        { Description.Kind: "simulated" } => $"{device.Name} is simulated: memory, no hardware.",
+        _ => null,
+    };
+}

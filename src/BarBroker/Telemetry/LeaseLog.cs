@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+
+using System.Globalization;
+using BarBroker.Devices;
+using BarBroker.Leases;
+
+namespace BarBroker.Telemetry;
+
+/// <summary>The broker's diary: every grant and every end with its reason, what got stuck, and what became of devices.</summary>
+internal sealed partial class LeaseLog(ILogger<LeaseLog> log) : ILeaseObserver
+{
+    /// <summary>Devices are closed on purpose from now on.</summary>
+    public bool IsStopping { get; set; }
+
+    public void LeaseChanged(LeaseInfo lease)
+    {
+        var owner = lease.Owner;
+        switch (lease.State)
+        {
+            case LeaseState.Granted:
+                Granted(log, lease.Id, lease.Device, lease.Epoch, new Extent(lease), owner.Uid, owner.Pid, owner.Comm);
+                break;
+            case LeaseState.Active:
+                Active(log, lease.Id, lease.Device, owner.Uid, owner.Pid);
+                break;
+            case LeaseState.Recalled:
+                Recalled(log, lease.Id, lease.Device, owner.Uid, owner.Pid, lease.RecallRemaining ?? TimeSpan.Zero, lease.EndDetail);
+                break;
+            case LeaseState.Revoking:
+                Revoking(log, lease.Id, lease.Device, owner.Uid, owner.Pid, lease.EndReason, lease.EndDetail);
+                break;
+            case LeaseState.Ended:
+                Ended(log, lease.Id, lease.Device, owner.Uid, owner.Pid, lease.EndReason, lease.EndDetail, lease.Age);
+                break;
+            case LeaseState.Stuck:
+                Stuck(log, lease.Id, lease.Device, owner.Uid, owner.Pid, lease.RevokeAttempts, lease.RevokeError);
+                break;
+        }
+    }
+
+    public void DeviceChanged(DeviceInfo device)
+    {
+        switch (device)
+        {
+            case { State: DeviceState.Unavailable } when IsStopping:
+                DeviceClosed(log, device.Name);
+                break;
+            case { State: DeviceState.Unavailable }:
+                DeviceUnavailable(log, device.Name, device.Detail);
+                break;
+            case { Description: { } description }:
+                DeviceIs(log, device.Name, description.Kind, device.State, device.Generation, description.Domain, device.Detail);
+                break;
+        }
+    }
+
+    [LoggerMessage(EventId = 1, Level = LogLevel.Information, Message = "Lease {Lease} on {Device} granted: epoch {Epoch}, {Bytes} bytes, uid {Uid}, process {Pid} ({Comm})")]
+    private static partial void Granted(ILogger log, string lease, string device, ulong epoch, Extent bytes, uint uid, int pid, string comm);
+
+    [LoggerMessage(EventId = 2, Level = LogLevel.Debug, Message = "Lease {Lease} on {Device} active: uid {Uid}, process {Pid}")]
+    private static partial void Active(ILogger log, string lease, string device, uint uid, int pid);
+
+    [LoggerMessage(EventId = 3, Level = LogLevel.Information, Message = "Lease {Lease} on {Device} recalled: uid {Uid}, process {Pid}, revoked in {Grace} ({Detail})")]
+    private static partial void Recalled(ILogger log, string lease, string device, uint uid, int pid, TimeSpan grace, string detail);
+
+    [LoggerMessage(EventId = 4, Level = LogLevel.Debug, Message = "Lease {Lease} on {Device} ends: uid {Uid}, process {Pid}, {Reason} ({Detail})")]
+    private static partial void Revoking(ILogger log, string lease, string device, uint uid, int pid, EndReason reason, string detail);
+
+    [LoggerMessage(EventId = 5, Level = LogLevel.Information, Message = "Lease {Lease} on {Device} ended: uid {Uid}, process {Pid}, {Reason} ({Detail}), after {Age}")]
+    private static partial void Ended(ILogger log, string lease, string device, uint uid, int pid, EndReason reason, string detail, TimeSpan age);
+
+    [LoggerMessage(EventId = 6, Level = LogLevel.Error, Message = "Lease {Lease} on {Device} is stuck: uid {Uid}, process {Pid}; after {Attempts} attempts its end is not confirmed ({Error}); its ranges are quarantined and the revoke is retried")]
+    private static partial void Stuck(ILogger log, string lease, string device, uint uid, int pid, int attempts, string error);
+
+    [LoggerMessage(EventId = 10, Level = LogLevel.Error, Message = "Device {Device} is unavailable: {Detail}")]
+    private static partial void DeviceUnavailable(ILogger log, string device, string detail);
+
+    [LoggerMessage(EventId = 12, Level = LogLevel.Information, Message = "Device {Device} is closed")]
+    private static partial void DeviceClosed(ILogger log, string device);
+
+    [LoggerMessage(EventId = 11, Level = LogLevel.Information, Message = "Device {Device} ({Kind}) is {State}, generation {Generation}, revocation domain {Domain}: {Detail}")]
+    private static partial void DeviceIs(ILogger log, string device, string kind, DeviceState state, int generation, RevocationDomain domain, string detail);
+
+    /// <summary>Adds up only if the line is written.</summary>
+    private readonly record struct Extent(LeaseInfo Lease)
+    {
+        public override string ToString() => Lease.Buffers.Aggregate(0ul, static (sum, buffer) => sum + buffer.Size).ToString(CultureInfo.InvariantCulture);
+    }
+}
