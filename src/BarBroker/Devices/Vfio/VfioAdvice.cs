@@ -8,7 +8,7 @@ namespace BarBroker.Devices.Vfio;
 internal static class VfioAdvice
 {
     /// <summary>Drivers that hold a device of a group without doing DMA (their <c>driver_managed_dma</c> in the kernel's source).</summary>
-    private static readonly string[] harmlessDrivers = ["pci-stub", "pcieport", "xen-pciback"];
+    private static readonly string[] _harmlessDrivers = ["pci-stub", "pcieport", "xen-pciback"];
 
     /// <summary>Throws where sysfs alone tells that the device cannot be opened.</summary>
     public static void Check(PciNode device)
@@ -43,7 +43,7 @@ internal static class VfioAdvice
     {
         var neighbours = device.Neighbours();
         var blockers = neighbours.Where(static neighbour =>
-            neighbour.Driver is { } driver && !neighbour.HasVfioDevice && !harmlessDrivers.Contains(driver, StringComparer.Ordinal)).ToList();
+            neighbour.Driver is { } driver && !neighbour.HasVfioDevice && !_harmlessDrivers.Contains(driver, StringComparer.Ordinal)).ToList();
         string group = $"IOMMU group {device.Group}";
         if (blockers.Count == 0)
         {

@@ -13,7 +13,7 @@ namespace BarBroker.Devices.Vfio;
 /// </remarks>
 internal sealed class VfioDevice(VfioDeviceOptions options) : IBarDevice
 {
-    private static readonly ulong pageSize = (ulong)Environment.SystemPageSize;
+    private static readonly ulong _pageSize = (ulong)Environment.SystemPageSize;
 
     private VfioSession? _session;
     private VfioCapabilities? _capabilities;
@@ -40,7 +40,7 @@ internal sealed class VfioDevice(VfioDeviceOptions options) : IBarDevice
             var session = VfioSession.Open(options);
             try
             {
-                var found = new VfioProbe(session.File, revoke, attribute, pageSize).Run();
+                var found = new VfioProbe(session.File, revoke, attribute, _pageSize).Run();
                 if (found.Misbehaved.IsEmpty)
                 {
                     session.Watch(Tell);
@@ -143,7 +143,7 @@ internal sealed class VfioDevice(VfioDeviceOptions options) : IBarDevice
         Domain: found.Domain,
         Detail: found.Detail,
         Bars: found.Bars,
-        PageSize: pageSize,
+        PageSize: _pageSize,
         MemoryAttributes: found.MemoryAttributeFeature is null ? [MemoryAttribute.NonCached] : [MemoryAttribute.NonCached, MemoryAttribute.WriteCombining],
         Accesses: [BufferAccess.ReadWrite],
         CanReset: session.File.CanReset() || session.CanHotReset());

@@ -17,7 +17,7 @@ namespace BarBroker.Devices.Vfio;
 internal sealed class VfioGroupSlot
 {
     // Never shrinks: a machine has a bounded number of groups.
-    private static readonly ConcurrentDictionary<string, VfioGroupSlot> slots = new(StringComparer.Ordinal);
+    private static readonly ConcurrentDictionary<string, VfioGroupSlot> _slots = new(StringComparer.Ordinal);
 
     private readonly Lock _gate = new();
     private readonly string _groupPath;
@@ -37,7 +37,7 @@ internal sealed class VfioGroupSlot
     }
 
     public static VfioGroupSlot Of(string devRoot, string group) =>
-        slots.GetOrAdd($"{devRoot}\n{group}", static (_, parts) => new VfioGroupSlot(parts.devRoot, parts.group), (devRoot, group));
+        _slots.GetOrAdd($"{devRoot}\n{group}", static (_, parts) => new VfioGroupSlot(parts.devRoot, parts.group), (devRoot, group));
 
     /// <summary>Opens a device by way of its group.</summary>
     public VfioDeviceFile OpenByGroup(PciNode device)
