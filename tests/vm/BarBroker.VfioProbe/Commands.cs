@@ -3,6 +3,7 @@
 using System.Globalization;
 using BarBroker.Devices;
 using BarBroker.Devices.Vfio;
+using BarBroker.Linux;
 
 namespace BarBroker.VfioProbe;
 
@@ -11,7 +12,7 @@ internal sealed class Commands : IDisposable
 {
     public const string Usage = """
         usage: vfioprobe ADDRESS[,ADDRESS] COMMAND...
-        commands, each one argument; all but the first two are about the first device:
+        commands, each one argument, which may fail if it begins with "!"; all but the first two are about the first device:
           open [N] | close [N]             (N: which of the devices, from 0)
           describe
           export BAR OFFSET+LENGTH...      hexadecimal; prints the number of the buffer
@@ -19,12 +20,14 @@ internal sealed class Commands : IDisposable
           revoke N
           reset
           lost                             waits for the device to be lost
+          hold | let-go                    keeps a second descriptor of each device file, as a forked child would
           say WORD                         prints it
           wait                             for a line on standard input
         """;
 
     private readonly VfioDevice[] _devices;
     private readonly List<ExportedBuffer> _buffers = [];
+    private readonly List<FileDescriptor> _held = [];
     private readonly ManualResetEventSlim _lost = new();
     private volatile string _reason = "";
 
@@ -72,6 +75,13 @@ internal sealed class Commands : IDisposable
             case "lost":
                 Console.WriteLine(_lost.Wait(TimeSpan.FromSeconds(30)) ? $"lost: {_reason}" : throw new TimeoutException("waited 30 s for the loss of the device"));
                 break;
+            case "hold":
+                Hold();
+                break;
+            case "let-go":
+                _held.ForEach(static file => file.Dispose());
+                _held.Clear();
+                break;
             case "say":
                 Console.WriteLine(words[1]);
                 break;
@@ -92,6 +102,21 @@ internal sealed class Commands : IDisposable
         }
 
         _lost.Dispose();
+    }
+
+    private void Hold()
+    {
+        foreach (var entry in new DirectoryInfo("/proc/self/fd").GetFiles())
+        {
+            if (entry.LinkTarget is { } target && target.Contains("vfio-device", StringComparison.Ordinal))
+            {
+                using var borrowed = new FileDescriptor(Number(entry.Name));
+                _held.Add(borrowed.Duplicate());
+                borrowed.SetHandleAsInvalid();
+            }
+        }
+
+        Console.WriteLine($"holding {_held.Count}");
     }
 
     private VfioDevice Chosen(string[] words) => _devices[words.Length > 1 ? Number(words[1]) : 0];
