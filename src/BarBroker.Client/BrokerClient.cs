@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+
+using System.Collections.Immutable;
+using BarBroker.Linux.Time;
+using BarBroker.V1;
+using Grpc.Core;
+using Grpc.Net.Client;
+
+namespace BarBroker.Client;
+
+/// <summary>
+/// A program's way to a broker: leases memory of PCI devices and keeps the leases alive. One a process is enough; it may be used by many threads. It
+/// connects again by itself after the broker was restarted.
+/// </summary>
+public sealed class BrokerClient : IAsyncDisposable
+{
+    private readonly GrpcChannel _rpc;
+    private readonly SemaphoreSlim _connecting = new(1);
+    private FdChannel? _files;
+    private bool _disposed;
+
+    private BrokerClient(BrokerClientOptions options)
+    {
+        Options = options;
+        RuntimeDirectory = BrokerPaths.RuntimeDirectory(options.RuntimeDirectory);
+        SocketPath = BrokerPaths.ClientSocket(RuntimeDirectory);
+        _rpc = BrokerChannel.Open(SocketPath);
+        Service = new LeaseService.LeaseServiceClient(_rpc);
+        Table = new LeaseTable(this, new BootTimeProvider());
+        KeepAlive = new KeepAlive(Table, Service);
+    }
+
+    /// <summary>Where the broker's sockets are.</summary>
+    public string RuntimeDirectory { get; }
+
+    /// <summary>The broker's whole service, for what this class does not wrap. Its errors are <see cref="RpcException"/>; see <see cref="Failures.Translate"/>.</summary>
+    public LeaseService.LeaseServiceClient Service { get; }
+
+    internal BrokerClientOptions Options { get; }
+
+    internal string SocketPath { get; }
+
+    internal LeaseTable Table { get; }
+
+    internal KeepAlive KeepAlive { get; }
+
+    /// <summary>Connects to a broker, and makes sure that it answers.</summary>
+    /// <exception cref="BrokerUnavailableException">Nobody answers, or the sockets may not be opened.</exception>
+    public static async Task<BrokerClient> ConnectAsync(BrokerClientOptions? options = null, CancellationToken cancellation = default)
+    {
+        var client = new BrokerClient(options ?? new BrokerClientOptions());
+        try
+        {
+            await client.ListDevicesAsync(cancellation).ConfigureAwait(false);
+            await client.FilesAsync(cancellation).ConfigureAwait(false);
+            return client;
+        }
+        catch
+        {
+            await client.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    /// <summary>The devices that the broker serves, with their BARs.</summary>
+    /// <exception cref="BrokerException">The call failed.</exception>
+    public async Task<ImmutableArray<Device>> ListDevicesAsync(CancellationToken cancellation = default)
+    {
+        var response = await CallAsync(Service.ListDevicesAsync(new ListDevicesRequest(), deadline: CallDeadline(), cancellationToken: cancellation)).ConfigureAwait(false);
+        return [.. response.Devices];
+    }
+
+    /// <summary>Asks for memory, and returns the lease with the descriptors of its buffers.</summary>
+    /// <exception cref="LeaseRefusedException">The broker says no: the code, the field, the device and the lease in the way are in the exception.</exception>
+    /// <exception cref="BrokerUnavailableException">Nobody answers.</exception>
+    public async Task<Lease> AcquireAsync(LeaseRequest request, CancellationToken cancellation = default)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        var message = request.ToMessage();
+        try
+        {
+            return await AcquireOnceAsync(request, message, cancellation).ConfigureAwait(false);
+        }
+        catch (BrokerUnavailableException exception) when (!exception.IsAccessDenied)
+        {
+            // Connections of before a restart of the broker break only when they are used. The same request id makes a second try harmless.
+            return await AcquireOnceAsync(request, message, cancellation).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Releases the leases that were not disposed, and closes the connections.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        if (Interlocked.Exchange(ref _disposed, true))
+        {
+            return;
+        }
+
+        await Task.WhenAll(Table.Leases.Select(lease => lease.DisposeAsync().AsTask())).ConfigureAwait(false);
+        await KeepAlive.DisposeAsync().ConfigureAwait(false);
+        if (_files is { } files)
+        {
+            await files.DisposeAsync().ConfigureAwait(false);
+        }
+
+        await Table.Events.DisposeAsync().ConfigureAwait(false);
+        _rpc.Dispose();
+        _connecting.Dispose();
+    }
+
+    internal async Task<V1.Lease> ReleaseAsync(string leaseId, CancellationToken cancellation)
+    {
+        var response = await CallAsync(Service.ReleaseAsync(new ReleaseRequest { LeaseId = leaseId }, cancellationToken: cancellation)).ConfigureAwait(false);
+        return response.Lease;
+    }
+
+    private async Task<Lease> AcquireOnceAsync(LeaseRequest request, AcquireRequest message, CancellationToken cancellation)
+    {
+        var files = await FilesAsync(cancellation).ConfigureAwait(false);
+        var waiter = new FdWaiter(request, Table.Time.GetTimestamp());
+        var response = await CallAsync(Service.AcquireAsync(message, deadline: CallDeadline(), cancellationToken: cancellation)).ConfigureAwait(false);
+        if (response.Ticket.IsEmpty)
+        {
+            return Table.Find(response.Lease.Id) ?? throw new LeaseRefusedException(
+                StatusCode.AlreadyExists, $"Request {message.RequestId} gave lease {response.Lease.Id}, whose fds were fetched already; use another request id.") { LeaseId = response.Lease.Id };
+        }
+
+        try
+        {
+            return await files.RedeemAsync(response.Ticket, waiter, cancellation).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            Table.Events.Post(() => ForgetAsync(response.Lease.Id));
+            throw;
+        }
+    }
+
+    private async ValueTask ForgetAsync(string leaseId)
+    {
+        try
+        {
+            using var timeout = new CancellationTokenSource(Options.ReleaseTimeout);
+            await ReleaseAsync(leaseId, timeout.Token).ConfigureAwait(false);
+        }
+        catch (Exception exception) when (exception is BrokerException or OperationCanceledException)
+        {
+            // Nobody renews it: it ends by its ticket or by its TTL.
+        }
+    }
+
+    private async ValueTask<FdChannel> FilesAsync(CancellationToken cancellation)
+    {
+        if (Volatile.Read(ref _files) is { IsOpen: true } open)
+        {
+            return open;
+        }
+
+        await _connecting.WaitAsync(cancellation).ConfigureAwait(false);
+        try
+        {
+            if (_files is { IsOpen: true } connected)
+            {
+                return connected;
+            }
+
+            if (_files is { } broken)
+            {
+                await broken.DisposeAsync().ConfigureAwait(false);
+            }
+
+            var fresh = await FdChannel.ConnectAsync(BrokerPaths.FdSocket(RuntimeDirectory), Table, cancellation).ConfigureAwait(false);
+            Volatile.Write(ref _files, fresh);
+            return fresh;
+        }
+        finally
+        {
+            _connecting.Release();
+        }
+    }
+
+    private DateTime CallDeadline() => Table.Time.GetUtcNow().UtcDateTime + Options.CallTimeout;
+
+    private async Task<T> CallAsync<T>(AsyncUnaryCall<T> call)
+    {
+        try
+        {
+            return await call.ResponseAsync.ConfigureAwait(false);
+        }
+        catch (RpcException exception)
+        {
+            throw Failures.Translate(exception, SocketPath);
+        }
+    }
+}
