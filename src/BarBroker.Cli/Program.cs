@@ -1,3 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 
-return 0;
+using System.CommandLine;
+using System.CommandLine.Invocation;
+using BarBroker.Cli;
+using BarBroker.Cli.Commands;
+using BarBroker.Cli.Running;
+
+if (args is [ExecStub.Marker, ..])
+{
+    return ExecStub.Run(args.AsSpan(1));
+}
+
+// No response files: an argument of the command that `run` starts may begin with an @.
+var parsed = BarctlCommand.Create().Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
+if (parsed.Action is ParseErrorAction)
+{
+    return Failure.Usage(parsed.Errors.Select(error => error.Message), parsed.CommandResult.Command);
+}
+
+// Each command that lives long handles signals itself; the others end by them.
+return await parsed.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null });

@@ -35,7 +35,9 @@ public static class BrokerChannel
         });
     }
 
-    internal static UnixDomainSocketEndPoint Address(string socketPath)
+    /// <summary>The address of a socket.</summary>
+    /// <exception cref="BrokerUnavailableException">The path is too long.</exception>
+    public static UnixDomainSocketEndPoint Address(string socketPath)
     {
         try
         {

@@ -14,7 +14,8 @@ public sealed class BrokerUnavailableException(string socketPath, string message
     /// <summary>The socket is there, but its permissions keep this user out.</summary>
     public bool IsAccessDenied { get; init; }
 
-    internal static BrokerUnavailableException From(string socketPath, Exception cause)
+    /// <summary>Says what the failed connect means.</summary>
+    public static BrokerUnavailableException From(string socketPath, Exception cause)
     {
         var error = FindSocketError(cause);
         string message = error switch

@@ -28,14 +28,20 @@ public sealed record BufferSpec
 
     /// <summary>Any range of this many bytes, a multiple of the page size.</summary>
     public static BufferSpec OfSize(ulong size, int bar = 0, ulong alignment = 0, bool allowSplit = false) =>
-        new() { Bar = bar, Size = size, Alignment = alignment, AllowSplit = allowSplit };
+        new() { Bar = CheckedBar(bar), Size = size, Alignment = alignment, AllowSplit = allowSplit };
 
     /// <summary>Exactly these ranges, which follow each other in the buffer in the order given.</summary>
-    public static BufferSpec OfRanges(int bar, params ReadOnlySpan<BarRange> ranges) => new() { Bar = bar, Ranges = [.. ranges] };
+    public static BufferSpec OfRanges(int bar, params ReadOnlySpan<BarRange> ranges) => new() { Bar = CheckedBar(bar), Ranges = [.. ranges] };
+
+    private static int CheckedBar(int bar)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(bar);
+        return bar;
+    }
 
     internal V1.BufferRequest ToMessage()
     {
-        var message = new V1.BufferRequest { Bar = checked((uint)Bar), Size = Size, Alignment = Alignment, AllowSplit = AllowSplit };
+        var message = new V1.BufferRequest { Bar = (uint)Bar, Size = Size, Alignment = Alignment, AllowSplit = AllowSplit };
         foreach (var range in Ranges)
         {
             message.Ranges.Add(new V1.Range { Offset = range.Offset, Length = range.Length });

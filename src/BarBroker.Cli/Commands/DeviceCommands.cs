@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+
+using System.CommandLine;
+using BarBroker.Cli.Parsing;
+using BarBroker.V1;
+using Google.Protobuf.WellKnownTypes;
+
+namespace BarBroker.Cli.Commands;
+
+internal static class DeviceCommands
+{
+    public static Command Create() => new("device", "Devices and their BARs") { List(), Show(), Cordon(), Uncordon(), Drain(), Reset() };
+
+    private static Argument<string> Name() => new("device") { Description = "The device's name", HelpName = "DEVICE" };
+
+    private static Option<string?> Comment() => new("--comment") { Description = "Why; goes into the records", HelpName = "TEXT" };
+
+    private static Command List()
+    {
+        var command = new Command("list", "All devices");
+        command.SetGuardedAction(static async (parsed, cancellation) =>
+        {
+            using var view = await View.OpenAsync(parsed, mine: false, cancellation);
+            GlobalOptions.PrinterOf(parsed).Devices(await view.ListDevicesAsync(cancellation));
+            return ExitCode.Done;
+        });
+        return command;
+    }
+
+    private static Command Show()
+    {
+        var name = Name();
+        var command = new Command("show", "One device, with a picture of its BARs") { name };
+        command.SetGuardedAction(async (parsed, cancellation) =>
+        {
+            using var view = await View.OpenAsync(parsed, mine: false, cancellation);
+            var (device, segments) = await view.GetDeviceAsync(parsed.GetRequiredValue(name), cancellation);
+            GlobalOptions.PrinterOf(parsed).Device(device, segments);
+            return ExitCode.Done;
+        });
+        return command;
+    }
+
+    private static Command Cordon()
+    {
+        var name = Name();
+        var comment = Comment();
+        var command = new Command("cordon", "No new leases; those that live stay (operators)") { name, comment };
+        command.SetOperatorAction(async (parsed, connection, cancellation) =>
+        {
+            var request = new CordonDeviceRequest { Device = parsed.GetRequiredValue(name), Comment = parsed.GetValue(comment) ?? "" };
+            GlobalOptions.PrinterOf(parsed).Device((await connection.Service.CordonDeviceAsync(request, cancellationToken: cancellation)).Device);
+            return ExitCode.Done;
+        });
+        return command;
+    }
+
+    private static Command Uncordon()
+    {
+        var name = Name();
+        var command = new Command("uncordon", "Leases are granted again (operators)") { name };
+        command.SetOperatorAction(async (parsed, connection, cancellation) =>
+        {
+            var request = new UncordonDeviceRequest { Device = parsed.GetRequiredValue(name) };
+            GlobalOptions.PrinterOf(parsed).Device((await connection.Service.UncordonDeviceAsync(request, cancellationToken: cancellation)).Device);
+            return ExitCode.Done;
+        });
+        return command;
+    }
+
+    private static Command Drain()
+    {
+        var name = Name();
+        var comment = Comment();
+        var grace = Options.Duration("--grace", "Recall the leases, and revoke after this; without it, revoke at once");
+        var command = new Command("drain", "Cordon, and end every lease (operators)") { name, grace, comment };
+        command.SetOperatorAction(async (parsed, connection, cancellation) =>
+        {
+            var request = new DrainDeviceRequest
+            {
+                Device = parsed.GetRequiredValue(name),
+                Comment = parsed.GetValue(comment) ?? "",
+                Grace = parsed.GetValue(grace) is { } time ? Duration.FromTimeSpan(time) : null,
+            };
+            using var call = connection.Service.DrainDevice(request, cancellationToken: cancellation);
+            return await EndedLeases.WriteAsync(GlobalOptions.PrinterOf(parsed), call.ResponseStream, response => response.Lease, cancellation);
+        });
+        return command;
+    }
+
+    private static Command Reset()
+    {
+        var name = Name();
+        var comment = Comment();
+        var command = new Command("reset", "End every lease, close, reset and reopen the device; frees what is stuck (operators)") { name, comment };
+        command.SetOperatorAction(async (parsed, connection, cancellation) =>
+        {
+            var request = new ResetDeviceRequest { Device = parsed.GetRequiredValue(name), Comment = parsed.GetValue(comment) ?? "" };
+            var response = await connection.Service.ResetDeviceAsync(request, cancellationToken: cancellation);
+            GlobalOptions.PrinterOf(parsed).Device(response.Device);
+            Failure.Say($"{response.Ended} leases ended by the reset.");
+            return ExitCode.Done;
+        });
+        return command;
+    }
+}

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+
+using System.CommandLine;
+using BarBroker.Client;
+using Grpc.Core;
+
+namespace BarBroker.Cli.Commands;
+
+/// <summary>Runs what a command does, and turns what fails into a message and an exit code.</summary>
+internal static class Guarded
+{
+    public static void SetGuardedAction(this Command command, Func<ParseResult, CancellationToken, Task<int>> action) =>
+        command.SetAction(async (parsed, cancellation) =>
+        {
+            try
+            {
+                return await action(parsed, cancellation);
+            }
+            catch (RpcException exception)
+            {
+                return Failure.Tell(Failures.Translate(exception, BrokerPaths.ClientSocket(GlobalOptions.DirectoryOf(parsed))));
+            }
+            catch (BrokerException exception)
+            {
+                return Failure.Tell(exception);
+            }
+        });
+
+    /// <summary>As above, for commands of operators.</summary>
+    public static void SetOperatorAction(this Command command, Func<ParseResult, OperatorConnection, CancellationToken, Task<int>> action) =>
+        command.SetGuardedAction(async (parsed, cancellation) =>
+        {
+            using var connection = await OperatorConnection.OpenAsync(GlobalOptions.DirectoryOf(parsed), cancellation);
+            try
+            {
+                return await action(parsed, connection, cancellation);
+            }
+            catch (RpcException exception)
+            {
+                throw Failures.Translate(exception, connection.SocketPath);
+            }
+        });
+}

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+
+using Spectre.Console;
+
+namespace BarBroker.Cli.Output;
+
+/// <summary>A BAR as a row of cells, each a run of bytes: a letter for the lease that holds bytes of it, <c>.</c> free, <c>!</c> quarantined, <c>+</c> several leases.</summary>
+internal static class BarPicture
+{
+    private const int MaxCells = 64;
+    private const string Letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    private static readonly Color[] _colors = [Color.Blue, Color.Green, Color.Aqua, Color.Fuchsia, Color.Olive, Color.Teal];
+
+    public static void Write(IAnsiConsole screen, BarDocument bar, IReadOnlyList<SegmentDocument>? segments)
+    {
+        screen.WriteLine();
+        screen.WriteLine($"BAR {bar.Index}: {Words.Bytes(bar.Size)}, {Words.Bytes(bar.Free)} free (largest hole {Words.Bytes(bar.LargestFree)}), {Words.Bytes(bar.Leased)} leased, {Words.Bytes(bar.Quarantined)} quarantined");
+        if (segments is null || bar.Size == 0)
+        {
+            return;
+        }
+
+        var letters = AssignLetters(segments);
+        foreach (char cell in Cells(bar.Size, segments, letters))
+        {
+            screen.Write(new Text($"{cell}", StyleOf(cell)));
+        }
+
+        screen.WriteLine();
+        WriteLegend(screen, segments, letters);
+    }
+
+    /// <summary>The row, without colour.</summary>
+    internal static string Cells(ulong size, IReadOnlyList<SegmentDocument> segments, Dictionary<string, char> letters)
+    {
+        var cells = new char[(int)Math.Min(MaxCells, Math.Max(1, size / 4096))];
+        Array.Fill(cells, '.');
+        foreach (var segment in segments.Where(segment => segment.Use != "free" && segment.Length > 0))
+        {
+            char mark = segment.Use == "quarantined" ? '!' : segment.LeaseIds.Count == 1 ? letters[segment.LeaseIds[0]] : '+';
+            int first = CellOf(segment.Offset, size, cells.Length);
+            int last = CellOf(segment.Offset + segment.Length - 1, size, cells.Length);
+            for (int i = first; i <= last; i++)
+            {
+                cells[i] = cells[i] == '.' || mark == '!' || cells[i] == mark ? mark : cells[i] == '!' ? '!' : '+';
+            }
+        }
+
+        return new string(cells);
+    }
+
+    internal static Dictionary<string, char> AssignLetters(IReadOnlyList<SegmentDocument> segments)
+    {
+        var letters = new Dictionary<string, char>(StringComparer.Ordinal);
+        foreach (string id in segments.SelectMany(segment => segment.LeaseIds))
+        {
+            // Past the letters all share one mark; the list below the picture still tells them apart.
+            letters.TryAdd(id, letters.Count < Letters.Length ? Letters[letters.Count] : '#');
+        }
+
+        return letters;
+    }
+
+    private static int CellOf(ulong offset, ulong size, int cells) => (int)UInt128.Min((UInt128)(uint)(cells - 1), (UInt128)offset * (uint)cells / size);
+
+    private static void WriteLegend(IAnsiConsole screen, IReadOnlyList<SegmentDocument> segments, Dictionary<string, char> letters)
+    {
+        var table = Screen.Table("", "", "", "").HideHeaders();
+        foreach (var segment in segments.Where(segment => segment.Use != "free"))
+        {
+            char mark = segment.Use == "quarantined" ? '!' : segment.LeaseIds.Count == 1 ? letters[segment.LeaseIds[0]] : '+';
+            table.AddRow(
+                new Text($"{mark}", StyleOf(mark)),
+                Screen.Cell(Words.Range(segment.Offset, segment.Length)),
+                Screen.Cell(segment.Use),
+                Screen.Cell(string.Join(' ', segment.LeaseIds)));
+        }
+
+        if (table.Rows.Count > 0)
+        {
+            screen.Write(table);
+        }
+    }
+
+    private static Style StyleOf(char cell) => cell switch
+    {
+        '.' => new Style(Color.Grey),
+        '!' => new Style(Color.White, Color.Red),
+        '+' or '#' => new Style(Color.Black, Color.Silver),
+        _ => new Style(Color.Black, _colors[Letters.IndexOf(cell, StringComparison.Ordinal) % _colors.Length]),
+    };
+}

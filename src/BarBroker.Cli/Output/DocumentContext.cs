@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace BarBroker.Cli.Output;
+
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower)]
+[JsonSerializable(typeof(LeaseDocument))]
+[JsonSerializable(typeof(LeaseDocument[]))]
+[JsonSerializable(typeof(DeviceDocument))]
+[JsonSerializable(typeof(DeviceDocument[]))]
+[JsonSerializable(typeof(StatusDocument))]
+[JsonSerializable(typeof(EventDocument))]
+internal sealed partial class DocumentContext : JsonSerializerContext
+{
+    /// <summary>One line a document.</summary>
+    public static DocumentContext Lines { get; } = new(OptionsOf(indented: false));
+
+    /// <summary>For people to read, too.</summary>
+    public static DocumentContext Indented { get; } = new(OptionsOf(indented: true));
+
+    // The relaxed encoder still escapes control characters; the strict one protects HTML, which this is not.
+    private static JsonSerializerOptions OptionsOf(bool indented) => new()
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+        WriteIndented = indented,
+    };
+}

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+
+using Google.Protobuf.WellKnownTypes;
+
+namespace BarBroker.Cli.Output;
+
+/// <summary>A lease as barctl writes it; times are seconds, sizes bytes.</summary>
+internal sealed record LeaseDocument(
+    string Id,
+    ulong Epoch,
+    string Device,
+    string State,
+    string? EndReason,
+    string EndDetail,
+    string Access,
+    string? MemoryAttribute,
+    OwnerDocument Owner,
+    IReadOnlyDictionary<string, string> Labels,
+    IReadOnlyList<BufferDocument> Buffers,
+    double? TtlSeconds,
+    double? RemainingSeconds,
+    double? AgeSeconds,
+    double? HangLimitSeconds,
+    double? RecallRemainingSeconds,
+    uint RevokeAttempts,
+    string RevokeError)
+{
+    public static LeaseDocument From(V1.Lease lease) => new(
+        lease.Id,
+        lease.Epoch,
+        lease.Device,
+        Words.Of(lease.State),
+        Words.OrNull(lease.EndReason),
+        lease.EndDetail,
+        Words.Of(lease.Access),
+        Words.OrNull(lease.MemoryAttribute),
+        OwnerDocument.From(lease.Owner),
+        lease.Labels.ToDictionary(),
+        [.. lease.Buffers.Select(BufferDocument.From)],
+        Seconds(lease.Ttl),
+        Seconds(lease.Remaining),
+        Seconds(lease.Age),
+        Seconds(lease.HangLimit),
+        Seconds(lease.RecallRemaining),
+        lease.RevokeAttempts,
+        lease.RevokeError);
+
+    private static double? Seconds(Duration? duration) => duration?.ToTimeSpan().TotalSeconds;
+}

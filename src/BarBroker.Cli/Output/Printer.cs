@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+using Spectre.Console;
+
+namespace BarBroker.Cli.Output;
+
+/// <summary>Writes results in the format that was asked for.</summary>
+internal sealed class Printer(OutputFormat format)
+{
+    private readonly Lazy<IAnsiConsole> _screen = new(Screen.Create);
+    private readonly List<LeaseDocument> _held = [];
+
+    public void Leases(IEnumerable<V1.Lease> leases) =>
+        List([.. leases.Select(LeaseDocument.From)], context => context.LeaseDocument, context => context.LeaseDocumentArray, Tables.Leases);
+
+    public void Lease(V1.Lease lease) => One(LeaseDocument.From(lease), context => context.LeaseDocument, Tables.Lease);
+
+    public void Devices(IEnumerable<V1.Device> devices) =>
+        List([.. devices.Select(DeviceDocument.From)], context => context.DeviceDocument, context => context.DeviceDocumentArray, Tables.Devices);
+
+    public void Device(V1.Device device, IEnumerable<V1.Segment>? segments = null) =>
+        One(DeviceDocument.From(device) with { Segments = segments?.Select(SegmentDocument.From).ToArray() }, context => context.DeviceDocument, Tables.Device);
+
+    public void Status(V1.GetStatusResponse status) => One(StatusDocument.From(status), context => context.StatusDocument, Tables.Status);
+
+    /// <summary>One event, at once; a stream has no end, so that JSON is one document a line in both formats.</summary>
+    public void Event(EventDocument document)
+    {
+        if (format == OutputFormat.Table)
+        {
+            Tables.Event(_screen.Value, document);
+        }
+        else
+        {
+            Line(document, DocumentContext.Lines.EventDocument);
+        }
+    }
+
+    /// <summary>One of several leases that come to their end, at once; as one JSON document they are written by <see cref="Flush"/>.</summary>
+    public void Ended(V1.Lease lease)
+    {
+        var document = LeaseDocument.From(lease);
+        switch (format)
+        {
+            case OutputFormat.Table:
+                _screen.Value.WriteLine(Words.Printable(Tables.LeaseLine(document)));
+                break;
+            case OutputFormat.Jsonl:
+                Line(document, DocumentContext.Lines.LeaseDocument);
+                break;
+            default:
+                _held.Add(document);
+                break;
+        }
+    }
+
+    public void Flush()
+    {
+        if (format == OutputFormat.Json)
+        {
+            Line([.. _held], DocumentContext.Indented.LeaseDocumentArray);
+        }
+    }
+
+    private void One<T>(T document, Func<DocumentContext, JsonTypeInfo<T>> type, Action<IAnsiConsole, T> table)
+    {
+        if (format == OutputFormat.Table)
+        {
+            table(_screen.Value, document);
+        }
+        else
+        {
+            Line(document, type(format == OutputFormat.Json ? DocumentContext.Indented : DocumentContext.Lines));
+        }
+    }
+
+    private void List<T>(T[] documents, Func<DocumentContext, JsonTypeInfo<T>> one, Func<DocumentContext, JsonTypeInfo<T[]>> many, Action<IAnsiConsole, IReadOnlyCollection<T>> table)
+    {
+        switch (format)
+        {
+            case OutputFormat.Table:
+                table(_screen.Value, documents);
+                break;
+            case OutputFormat.Json:
+                Line(documents, many(DocumentContext.Indented));
+                break;
+            default:
+                foreach (var document in documents)
+                {
+                    Line(document, one(DocumentContext.Lines));
+                }
+
+                break;
+        }
+    }
+
+    private static void Line<T>(T document, JsonTypeInfo<T> type)
+    {
+        Console.Out.WriteLine(JsonSerializer.Serialize(document, type));
+        Console.Out.Flush();
+    }
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+
+using Spectre.Console;
+
+namespace BarBroker.Cli.Output;
+
+/// <summary>Tables on stdout: in colour on a terminal unless <c>NO_COLOR</c> is set, and never cut where nobody sees the width.</summary>
+internal static class Screen
+{
+    private const int UnlimitedWidth = 10_000;
+
+    public static IAnsiConsole Create()
+    {
+        bool plain = Console.IsOutputRedirected || !string.IsNullOrEmpty(Environment.GetEnvironmentVariable("NO_COLOR"));
+        var console = AnsiConsole.Create(new AnsiConsoleSettings
+        {
+            Ansi = plain ? AnsiSupport.No : AnsiSupport.Detect,
+            ColorSystem = plain ? ColorSystemSupport.NoColors : ColorSystemSupport.Detect,
+            Interactive = InteractionSupport.No,
+            Out = new AnsiConsoleOutput(Console.Out),
+        });
+        if (Console.IsOutputRedirected)
+        {
+            console.Profile.Width = UnlimitedWidth;
+        }
+
+        return console;
+    }
+
+    /// <summary>A table without lines, which other tools can read, too.</summary>
+    public static Table Table(params ReadOnlySpan<string> columns)
+    {
+        var table = new Table().NoBorder();
+        foreach (string column in columns)
+        {
+            table.AddColumn(new TableColumn(new Text(column, new Style(decoration: Decoration.Bold))).PadLeft(0).PadRight(2));
+        }
+
+        return table;
+    }
+
+    public static Text Cell(string text) => new(Words.Printable(text));
+
+    /// <summary>Good, bad or on the way: only a colour, the word says it.</summary>
+    public static Text State(string state) => new(state, state switch
+    {
+        "active" or "ready" => new Style(Color.Green),
+        "granted" or "recalled" or "revoking" or "cordoned" => new Style(Color.Yellow),
+        "stuck" or "unavailable" => new Style(Color.Red, decoration: Decoration.Bold),
+        _ => Style.Plain,
+    });
+}

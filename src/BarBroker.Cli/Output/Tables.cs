@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+
+using Spectre.Console;
+
+namespace BarBroker.Cli.Output;
+
+/// <summary>What people see of leases, devices and the broker; at most 80 columns where names are short.</summary>
+internal static class Tables
+{
+    public static void Leases(IAnsiConsole screen, IReadOnlyCollection<LeaseDocument> leases)
+    {
+        if (leases.Count == 0)
+        {
+            screen.WriteLine("No leases.");
+            return;
+        }
+
+        var table = Screen.Table("LEASE", "DEVICE", "BAR", "SIZE", "STATE", "REASON", "LEFT", "UID", "PID", "COMMAND");
+        foreach (var lease in leases)
+        {
+            table.AddRow(
+                Screen.Cell(lease.Id),
+                Screen.Cell(lease.Device),
+                Screen.Cell(string.Join(',', lease.Buffers.Select(buffer => buffer.Bar).Distinct())),
+                Screen.Cell(Words.Bytes(lease.Buffers.Aggregate(0ul, (sum, buffer) => sum + buffer.Size))),
+                Screen.State(lease.State),
+                Screen.Cell(lease.EndReason ?? "-"),
+                Screen.Cell(Words.Seconds(lease.RemainingSeconds)),
+                Screen.Cell($"{lease.Owner.Uid}"),
+                Screen.Cell($"{lease.Owner.Pid}"),
+                Screen.Cell(lease.Owner.Comm));
+        }
+
+        screen.Write(table);
+    }
+
+    public static void Lease(IAnsiConsole screen, LeaseDocument lease)
+    {
+        var table = Pairs();
+        Add(table, "lease", lease.Id);
+        Add(table, "epoch", $"{lease.Epoch}");
+        Add(table, "device", lease.Device);
+        table.AddRow(Screen.Cell("state"), Screen.State(lease.State));
+        Add(table, "end reason", lease.EndReason, lease.EndDetail);
+        Add(table, "access", lease.Access, lease.MemoryAttribute);
+        foreach (var buffer in lease.Buffers)
+        {
+            Add(table, "buffer", $"BAR {buffer.Bar}, {Words.Bytes(buffer.Size)}: {string.Join(' ', buffer.Ranges.Select(range => Words.Range(range.Offset, range.Length)))}");
+        }
+
+        Add(table, "owner", $"uid {lease.Owner.Uid}, gid {lease.Owner.Gid}, pid {lease.Owner.Pid}", lease.Owner.Comm);
+        foreach (var (key, value) in lease.Labels)
+        {
+            Add(table, "label", $"{key}={value}");
+        }
+
+        Add(table, "ttl", Words.Seconds(lease.TtlSeconds), lease.RemainingSeconds is { } left ? $"{Words.Seconds(left)} left" : null);
+        Add(table, "recalled", lease.RecallRemainingSeconds is { } recall ? $"revoked in {Words.Seconds(recall)}" : null);
+        Add(table, "hang limit", lease.HangLimitSeconds is { } limit ? Words.Seconds(limit) : null);
+        Add(table, "age", Words.Seconds(lease.AgeSeconds));
+        Add(table, "revoke", lease.RevokeAttempts > 0 ? $"{lease.RevokeAttempts} attempts failed" : null, lease.RevokeError);
+        screen.Write(table);
+    }
+
+    public static void Devices(IAnsiConsole screen, IReadOnlyCollection<DeviceDocument> devices)
+    {
+        if (devices.Count == 0)
+        {
+            screen.WriteLine("No devices.");
+            return;
+        }
+
+        var table = Screen.Table("DEVICE", "KIND", "STATE", "REVOKES", "LEASES", "BAR", "SIZE", "FREE", "QUARANTINED");
+        foreach (var device in devices)
+        {
+            var bars = device.Bars.Count > 0 ? device.Bars : [new BarDocument(0, 0, 0, 0, 0, 0)];
+            foreach (var bar in bars)
+            {
+                bool first = bar == bars[0];
+                table.AddRow(
+                    Screen.Cell(first ? device.Name : ""),
+                    Screen.Cell(first ? device.Kind : ""),
+                    first ? Screen.State(device.State) : Screen.Cell(""),
+                    Screen.Cell(first ? device.RevocationDomain : ""),
+                    Screen.Cell(first ? $"{device.Leases}" : ""),
+                    Screen.Cell(bar.Size > 0 ? $"{bar.Index}" : "-"),
+                    Screen.Cell(Words.Bytes(bar.Size)),
+                    Screen.Cell(Words.Bytes(bar.Free)),
+                    Screen.Cell(bar.Quarantined > 0 ? Words.Bytes(bar.Quarantined) : "-"));
+            }
+        }
+
+        screen.Write(table);
+    }
+
+    public static void Device(IAnsiConsole screen, DeviceDocument device)
+    {
+        var table = Pairs();
+        Add(table, "device", device.Name, device.Address);
+        Add(table, "kind", device.Kind);
+        table.AddRow(Screen.Cell("state"), Screen.State(device.State));
+        Add(table, "revokes", device.RevocationDomain);
+        Add(table, "detail", device.Detail);
+        Add(table, "access", string.Join(", ", device.Accesses));
+        Add(table, "caching", string.Join(", ", device.MemoryAttributes));
+        Add(table, "page size", Words.Bytes(device.PageSize));
+        Add(table, "leases", $"{device.Leases}");
+        Add(table, "opened", device.Generation == 1 ? "once" : $"{device.Generation} times");
+        screen.Write(table);
+        foreach (var bar in device.Bars)
+        {
+            BarPicture.Write(screen, bar, device.Segments?.Where(segment => segment.Bar == bar.Index).ToArray());
+        }
+    }
+
+    public static void Status(IAnsiConsole screen, StatusDocument status)
+    {
+        var table = Pairs();
+        Add(table, "version", status.Version);
+        Add(table, "pid", $"{status.Pid}");
+        Add(table, "up", Words.Seconds(status.UptimeSeconds));
+        Add(table, "leases", $"{status.Granted} granted, {status.Active} active, {status.Recalled} recalled, {status.Revoking} revoking, {status.Stuck} stuck");
+        Add(table, "ended", $"{status.Ended} since the start");
+        Add(table, "metrics", status.MetricsUrl.Length > 0 ? status.MetricsUrl : "off");
+        screen.Write(table);
+        foreach (string warning in status.Warnings)
+        {
+            screen.Write(new Text($"warning: {Words.Printable(warning)}\n", new Style(Color.Yellow)));
+        }
+
+        screen.WriteLine();
+        Devices(screen, status.Devices);
+    }
+
+    /// <summary>One event in one line.</summary>
+    public static void Event(IAnsiConsole screen, EventDocument document)
+    {
+        string line = document switch
+        {
+            { Lease: { } lease } => LeaseLine(lease),
+            { Device: { } device } => $"device {device.Name} {device.State}{(device.Detail.Length > 0 ? $" ({device.Detail})" : "")}",
+            _ => "",
+        };
+        screen.WriteLine(Words.Printable(line));
+    }
+
+    public static string LeaseLine(LeaseDocument lease)
+    {
+        string reason = string.Join(", ", new[] { lease.EndReason, lease.EndDetail, lease.RevokeError }.Where(part => !string.IsNullOrEmpty(part)));
+        return $"lease {lease.Id} on {lease.Device} {lease.State}{(reason.Length > 0 ? $" ({reason})" : "")}";
+    }
+
+    private static Table Pairs() => Screen.Table("", "").HideHeaders();
+
+    private static void Add(Table table, string name, string? value, string? remark = null)
+    {
+        if (!string.IsNullOrEmpty(value))
+        {
+            table.AddRow(Screen.Cell(name), Screen.Cell(string.IsNullOrEmpty(remark) ? value : $"{value} ({remark})"));
+        }
+    }
+}
