@@ -16,6 +16,7 @@ make_work_directory() {
     qemu_pid=
     work=$(mktemp -d "${TMPDIR:-/tmp}/barbroker-lab.XXXXXX")
     trap clean_up EXIT
+    trap 'exit 129' HUP
     trap 'exit 130' INT
     trap 'exit 143' TERM
 }

@@ -74,7 +74,7 @@ image_add_modules() {
         relative=${file#"$modules"/}
         mkdir -p "$root/$(dirname "$relative")"
         xz --decompress --stdout "$file" >"$root/${relative%.xz}"
-    done < <(modprobe --dirname "$modules" --set-version "$release" --show-depends --all "${image_modules[@]}" |
+    done < <(modprobe --config /dev/null --dirname "$modules" --set-version "$release" --show-depends --all "${image_modules[@]}" |
         sed -n 's/^insmod \(\S*\).*/\1/p' | sort -u)
     cp "$modules/lib/modules/$release"/modules.{builtin,builtin.modinfo,order} "$root/lib/modules/$release/"
     depmod --basedir "$root" "$release"
