@@ -132,6 +132,7 @@ driver_of() { lab_field "$1" 7; }
 # host REQUEST ARGUMENT...: asks the lab outside, prints its answer; fails when the host could not do it.
 #   host unplug NAME   asks the kernel through ACPI to let go of a device; it goes when its user has let go, which may take its time
 #   host plug NAME     puts it back; see plug
+#   host fault NAME    the device's root port reports an uncorrectable error, which the kernel passes on to the device's driver
 host() {
     # One request at a time, since they may come from several processes.
     until mkdir /run/lab/host.lock 2>/dev/null; do sleep 0.05; done

@@ -61,6 +61,8 @@ holder=$!
 check "shm2 is held" wait_until 5 "vfiohold to have it" grep -q held /tmp/hold.out
 check_fails "a second program cannot have it" vfiocheck "$address"
 expect_grep "because it is busy" EBUSY
+check "the host lets the port of shm2 report an error" host fault shm2
+check "the holder is told of it" wait_until 5 "vfiohold to be told" grep -q error /tmp/hold.out
 check "the host unplugs shm2" host unplug shm2
 check "the kernel asks the holder" wait_until 5 "vfiohold to be asked" grep -q asked /tmp/hold.out
 check "shm2 is still there" is_present "$address"

@@ -23,10 +23,10 @@ qemu_kvm_works() {
 }
 
 # Appends to $qemu_args what the table says, and keeps each device in $qemu_devices, by name,
-# and the size of its memory in $qemu_memory.
+# the size of its memory in $qemu_memory, and its root port in $qemu_ports.
 qemu_add_devices() {
     local name place kind rest port seen=" "
-    declare -gA qemu_devices=() qemu_memory=()
+    declare -gA qemu_devices=() qemu_memory=() qemu_ports=()
     while read -r name place _ kind rest; do
         [[ -n $name && $name != \#* ]] || continue
         port=${place%%/*}
@@ -35,6 +35,7 @@ qemu_add_devices() {
             qemu_args+=(-device "pcie-root-port,id=port$port,chassis=$((16#$port)),slot=$((16#$port)),bus=pcie.0,addr=0x$port")
             [[ $place != */* ]] || qemu_args+=(-device "pcie-pci-bridge,id=bridge$port,bus=port$port")
         fi
+        qemu_ports[$name]=port$port
         if [[ $place == */* ]]; then
             qemu_add_device "$name" "bridge$port,addr=0x${place#*/}" "$kind" "$rest"
         else

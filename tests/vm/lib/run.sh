@@ -63,6 +63,7 @@ run_request() {
         plug)
             run_plugs=$((run_plugs + 1))
             run_answer "plugged $name in" run_plug "$name" ;;
+        fault) run_answer "made the port of $name report an error" run_fault "${qemu_ports[$name]}" ;;
         *) echo "error the host knows no request '$1'" ;;
     esac
 }
@@ -91,7 +92,14 @@ run_plug() {
     return 1
 }
 
-# run_monitor COMMAND: in the form of the command line, which only the human monitor takes. It says nothing when all is well.
+# run_fault PORT: a transaction that was not completed, which is uncorrectable but not fatal.
+run_fault() {
+    local answer
+    answer=$(run_monitor "pcie_aer_inject_error $1 COMP_TIME") || true
+    [[ $answer == *'"OK '* ]] || { echo "$answer"; return 1; }
+}
+
+# run_monitor COMMAND: for what only the human monitor takes. Succeeds when that says nothing, else prints what it says.
 run_monitor() {
     local answer
     answer=$(run_qmp "{\"execute\":\"human-monitor-command\",\"arguments\":{\"command-line\":\"$1\"}}")
