@@ -40,7 +40,7 @@ internal sealed class VfioDevice(VfioDeviceOptions options) : IBarDevice
             var session = VfioSession.Open(options);
             try
             {
-                var found = new VfioProbe(session.File, revoke, attribute, _pageSize).Run();
+                var found = new VfioProbe(new ProbedFile(session.File), revoke, attribute, _pageSize).Run();
                 if (found.Misbehaved.IsEmpty)
                 {
                     session.Watch(Tell);

@@ -2,7 +2,6 @@
 
 using System.Collections.Immutable;
 using BarBroker.Linux;
-using BarBroker.Linux.Memory;
 using BarBroker.Linux.Vfio;
 
 namespace BarBroker.Devices.Vfio;
@@ -19,7 +18,7 @@ namespace BarBroker.Devices.Vfio;
 /// device, and opened again without trying it.</item>
 /// </list>
 /// </remarks>
-internal sealed class VfioProbe(VfioDeviceFile file, ImmutableArray<int> revokeCandidates, ImmutableArray<int> attributeCandidates, ulong pageSize)
+internal sealed class VfioProbe(IProbedDevice device, ImmutableArray<int> revokeCandidates, ImmutableArray<int> attributeCandidates, ulong pageSize)
 {
     private const uint NonCached = 0;
     private const uint WriteCombining = 1;
@@ -31,7 +30,7 @@ internal sealed class VfioProbe(VfioDeviceFile file, ImmutableArray<int> revokeC
 
     public VfioCapabilities Run()
     {
-        var present = file.Probe(VfioDeviceFile.DmaBufFeature, VfioFeatureUse.Get);
+        var present = device.Probe(VfioDeviceFile.DmaBufFeature, VfioFeatureUse.Get);
         if (present is Errno.ENOTTY or Errno.EINVAL or Errno.EOPNOTSUPP)
         {
             return Nothing($"the kernel does not export BARs of this device as dmabufs (VFIO_DEVICE_FEATURE_DMA_BUF: {present}); that needs Linux 6.19 or newer with CONFIG_VFIO_PCI_DMABUF");
@@ -39,7 +38,7 @@ internal sealed class VfioProbe(VfioDeviceFile file, ImmutableArray<int> revokeC
 
         if (present is not Errno.None)
         {
-            throw new LinuxException("VFIO_DEVICE_FEATURE(PROBE DMA_BUF)", file.ToString(), present);
+            throw new LinuxException("VFIO_DEVICE_FEATURE(PROBE DMA_BUF)", device.ToString()!, present);
         }
 
         var bars = FindBars();
@@ -77,7 +76,7 @@ internal sealed class VfioProbe(VfioDeviceFile file, ImmutableArray<int> revokeC
         var found = ImmutableArray.CreateBuilder<BarDescription>();
         for (int index = 0; index <= 5; index++)
         {
-            var region = file.GetRegion(index);
+            var region = device.GetRegion(index);
             if (!region.IsMappable || region.Size < pageSize)
             {
                 continue;
@@ -102,8 +101,8 @@ internal sealed class VfioProbe(VfioDeviceFile file, ImmutableArray<int> revokeC
         foreach (int number in candidates)
         {
             if (number > VfioDeviceOptions.LastSettledFeature
-                && file.Probe(number, VfioFeatureUse.Set) is Errno.None
-                && file.Probe(number, VfioFeatureUse.Get) is Errno.EINVAL
+                && device.Probe(number, VfioFeatureUse.Set) is Errno.None
+                && device.Probe(number, VfioFeatureUse.Get) is Errno.EINVAL
                 && behaves(number))
             {
                 return number;
@@ -116,7 +115,7 @@ internal sealed class VfioProbe(VfioDeviceFile file, ImmutableArray<int> revokeC
     private bool Revokes(int number, int bar)
     {
         using var nothing = new FileDescriptor(-1);
-        var refusal = file.RevokeDmaBuf(number, nothing);
+        var refusal = device.Revoke(number, nothing);
         if (refusal is not (Errno.EBADF or Errno.EINVAL))
         {
             return Misbehaved(number, tookIt: refusal is Errno.None);
@@ -124,29 +123,29 @@ internal sealed class VfioProbe(VfioDeviceFile file, ImmutableArray<int> revokeC
 
         using var scratch = ExportScratch(bar);
         using var bystander = ExportScratch(bar);
-        var first = file.RevokeDmaBuf(number, scratch);
+        var first = device.Revoke(number, scratch);
         if (first is not Errno.None)
         {
             return Misbehaved(number, tookIt: false);
         }
 
-        bool gone = file.RevokeDmaBuf(number, scratch) is Errno.EBADFD && !CanMap(scratch);
+        bool gone = device.Revoke(number, scratch) is Errno.EBADFD && !CanMap(scratch);
         // What was not to be revoked is as it was: not dead, and of a kernel that maps buffers, still mappable.
-        bool selective = (!_mappable || CanMap(bystander)) && file.RevokeDmaBuf(number, bystander) is Errno.None;
+        bool selective = (!_mappable || CanMap(bystander)) && device.Revoke(number, bystander) is Errno.None;
         return gone && selective ? true : Misbehaved(number, tookIt: true);
     }
 
     private bool SetsAttribute(int number, int bar)
     {
         using var scratch = ExportScratch(bar);
-        var unknown = file.SetDmaBufMemoryAttribute(number, scratch, NoSuchAttribute);
+        var unknown = device.SetMemoryAttribute(number, scratch, NoSuchAttribute);
         if (unknown is not Errno.ENOENT)
         {
             return Misbehaved(number, tookIt: unknown is Errno.None);
         }
 
-        bool works = file.SetDmaBufMemoryAttribute(number, scratch, WriteCombining) is Errno.None && CanMap(scratch)
-            && file.SetDmaBufMemoryAttribute(number, scratch, NonCached) is Errno.None && CanMap(scratch);
+        bool works = device.SetMemoryAttribute(number, scratch, WriteCombining) is Errno.None && CanMap(scratch)
+            && device.SetMemoryAttribute(number, scratch, NonCached) is Errno.None && CanMap(scratch);
         return works || Misbehaved(number, tookIt: true);
     }
 
@@ -160,21 +159,9 @@ internal sealed class VfioProbe(VfioDeviceFile file, ImmutableArray<int> revokeC
         return false;
     }
 
-    private FileDescriptor ExportScratch(int bar) => file.ExportDmaBuf(bar, [new VfioDmaRange(0, pageSize)]);
+    private FileDescriptor ExportScratch(int bar) => device.Export(bar, pageSize);
 
-    /// <remarks>The mapping is never touched: reading a register may change the device.</remarks>
-    private bool CanMap(FileDescriptor buffer)
-    {
-        try
-        {
-            Mapping.Map(buffer, pageSize, writable: true).Dispose();
-            return true;
-        }
-        catch (LinuxException)
-        {
-            return false;
-        }
-    }
+    private bool CanMap(FileDescriptor buffer) => device.CanMap(buffer, pageSize);
 
     private string Tried() => revokeCandidates.IsEmpty ? "no feature was to be tried" : $"none of the features {string.Join(", ", revokeCandidates)} does it";
 
