@@ -1,19 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 
 using System.Collections.Immutable;
-using System.Text.RegularExpressions;
+using System.Buffers;
 using BarBroker.Devices;
+using BarBroker.Devices.Vfio;
 
 namespace BarBroker.Configuration;
 
 /// <summary>The <c>devices</c> of the configuration file.</summary>
-internal static partial class DeviceEntryReader
+internal static class DeviceEntryReader
 {
     private const ulong PageSize = 4096;
     private const ulong LargestBar = 1ul << 40;
 
     /// <summary>A feature's number has 16 bits (VFIO_DEVICE_FEATURE_MASK, linux/vfio.h).</summary>
     private const int LastFeature = 0xffff;
+
+    private static readonly SearchValues<char> NameCharacters = SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-");
+    private static readonly SearchValues<char> LowerHex = SearchValues.Create("0123456789abcdef");
 
     public static ImmutableArray<DeviceEntry> Read(ObjectReader file)
     {
@@ -23,7 +27,7 @@ internal static partial class DeviceEntryReader
         foreach (var device in file.Objects("devices"))
         {
             string name = device.RequiredText("name");
-            if (name.Length > 0 && !NamePattern().IsMatch(name))
+            if (name.Length > 0 && !IsName(name))
             {
                 device.Fault("name", $"\"{name}\" is no device name: 1 to 63 letters, digits, . _ -, the first one a letter or digit");
             }
@@ -96,7 +100,7 @@ internal static partial class DeviceEntryReader
     private static VfioDeviceEntry Vfio(ObjectReader device, string name, bool allowSharing, Dictionary<string, string> addresses)
     {
         string address = device.RequiredText("address");
-        if (address.Length > 0 && !AddressPattern().IsMatch(address))
+        if (address.Length > 0 && !IsAddress(address))
         {
             device.Fault("address", $"\"{address}\" is no PCI address such as 0000:01:00.0 (domain:bus:device.function, lower case; lspci -D lists them)");
         }
@@ -104,11 +108,15 @@ internal static partial class DeviceEntryReader
         FaultIfTaken(device, "address", address, addresses);
         var features = device.Section("features");
         var options = new VfioDeviceEntry(
-            name, allowSharing, address, [.. features.Numbers("revoke", 0, LastFeature)], [.. features.Numbers("memattr", 0, LastFeature)]);
+            name, allowSharing, address, Features(features, "revoke"), Features(features, "memattr"));
         features.Finish();
         device.Finish();
         return options;
     }
+
+    /// <summary>Numbers with another settled meaning are refused: some of those features act as soon as they are tried.</summary>
+    private static ImmutableArray<int>? Features(ObjectReader features, string name) =>
+        features.Has(name) ? [.. features.Numbers(name, VfioDeviceOptions.LastSettledFeature + 1, LastFeature)] : null;
 
     private static void FaultIfTaken(ObjectReader device, string key, string value, Dictionary<string, string> taken)
     {
@@ -118,9 +126,17 @@ internal static partial class DeviceEntryReader
         }
     }
 
-    [GeneratedRegex(@"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}\z", RegexOptions.CultureInvariant)]
-    private static partial Regex NamePattern();
+    private static bool IsName(string text) =>
+        text.Length is > 0 and <= 63 && char.IsAsciiLetterOrDigit(text[0]) && !text.AsSpan().ContainsAnyExcept(NameCharacters);
 
-    [GeneratedRegex(@"^[0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]\z", RegexOptions.CultureInvariant)]
-    private static partial Regex AddressPattern();
+    /// <summary>As sysfs spells it: 0000:01:00.0, the domain with up to eight digits.</summary>
+    private static bool IsAddress(string text)
+    {
+        string[] parts = text.Split(':', '.');
+        return parts is [{ Length: >= 4 and <= 8 }, { Length: 2 }, { Length: 2 }, { Length: 1 }]
+            && text.LastIndexOf(':') < text.IndexOf('.', StringComparison.Ordinal)
+            && parts.All(part => !part.AsSpan().ContainsAnyExcept(LowerHex))
+            && parts[2][0] is '0' or '1'
+            && parts[3][0] < '8';
+    }
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
+using System.Net.Sockets;
 using BarBroker.Configuration;
+using BarBroker.FdChannel;
 using BarBroker.Leases;
 using BarBroker.Linux.Time;
 using BarBroker.Processes;
@@ -20,11 +22,13 @@ internal sealed class BrokerHost : IAsyncDisposable
     private static readonly TimeSpan CloseTimeout = TimeSpan.FromSeconds(1);
 
     private readonly BrokerOptions _options;
+    private readonly ILoggerFactory _logs;
     private readonly ILogger _log;
     private readonly WebApplication _app;
     private readonly RuntimeDirectory _directory;
     private readonly ClientRegistry _registry;
     private readonly HealthReporter _health;
+    private readonly FdChannelServer _fdChannel;
     private readonly StatusReport _status;
     private readonly LeaseLog _leaseLog;
     private readonly Stopping _stopping = new();
@@ -39,9 +43,8 @@ internal sealed class BrokerHost : IAsyncDisposable
         _directory = directory;
         var time = new BootTimeProvider();
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ApplicationName = "barbrokerd" });
-        logging(builder.Logging);
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = CloseTimeout);
-        var logs = LoggerFactory.Create(logging);
+        var logs = _logs = LoggerFactory.Create(logging);
         _log = logs.CreateLogger<BrokerHost>();
         var epochs = new EpochReserve(options.StateDirectory, logs.CreateLogger<EpochReserve>(), () => _fault.TrySetResult("no epochs are left"));
         Leases = new LeaseManager(options.Leases, options.Devices.Select(DeviceFactory.Create), epochs.First, time);
@@ -55,6 +58,11 @@ internal sealed class BrokerHost : IAsyncDisposable
             Leases.Subscribe(observer);
         }
 
+        _fdChannel = new FdChannelServer(
+            UnixListener.Bind(options.FdSocket, SocketType.Seqpacket, clients),
+            Leases,
+            new FdChannelOptions { ConnectionsPerUid = options.ConnectionsPerUid },
+            logs.CreateLogger<FdChannelServer>());
         var clientLimit = new ConnectionLimiter(options.ConnectionsPerUid);
         var operatorLimit = new ConnectionLimiter(options.ConnectionsPerUid);
         _processMetrics = new ProcessMetrics(() => clientLimit.Open, () => operatorLimit.Open, () => _registry.Count);
@@ -68,6 +76,7 @@ internal sealed class BrokerHost : IAsyncDisposable
         builder.WebHost.UseSockets(transport => BrokerWeb.Transport(transport, options, clients, operators));
         BrokerWeb.AddServices(builder.Services, options);
         builder.Services
+            .AddSingleton(logs)
             .AddSingleton<IHostLifetime, NoLifetime>()
             .AddSingleton(healthService)
             .AddSingleton(new Reflection.Final())
@@ -122,6 +131,7 @@ internal sealed class BrokerHost : IAsyncDisposable
         }
 
         _health.Start(Leases.Devices());
+        _fdChannel.Start();
         await _app.StartAsync(cancellation);
         _status.MetricsUrl = FindMetricsUrl();
         _status.Ready();
@@ -155,6 +165,7 @@ internal sealed class BrokerHost : IAsyncDisposable
         _stopping.Stop();
         using var close = new CancellationTokenSource(CloseTimeout);
         await _app.StopAsync(close.Token);
+        await _fdChannel.DisposeAsync();
         HostLog.Stopped(_log);
     }
 
@@ -170,6 +181,9 @@ internal sealed class BrokerHost : IAsyncDisposable
 
         // Last: from now on another broker may take the place.
         _directory.Dispose();
+
+        // Writes what is still queued.
+        _logs.Dispose();
     }
 
     private void WarnOfDevices()

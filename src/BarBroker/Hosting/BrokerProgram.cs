@@ -47,6 +47,10 @@ internal static class BrokerProgram
         // Does nothing where no service manager listens (sd_notify(3)).
         var manager = new SystemdNotifier();
         manager.Notify(ServiceState.Ready);
+
+        // Starting leaves garbage behind (native type loading above all) that would stay resident until the first collection, which an idle
+        // broker may never need.
+        GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
         var end = await Task.WhenAny(stop.Task, host.Fault);
         manager.Notify(ServiceState.Stopping);
         await host.StopAsync(await end);

@@ -75,7 +75,9 @@ internal static class BrokerWeb
 
         services.AddOpenTelemetry().WithMetrics(metrics =>
         {
-            metrics.AddMeter(Telemetry.LeaseMetrics.MeterName);
+            // Room is taken in advance for this many tag combinations of each instrument; the largest has three uses of six BARs of each device.
+            int combinations = 128 + (32 * options.Devices.Length);
+            metrics.AddMeter(Telemetry.LeaseMetrics.MeterName).AddView(_ => new MetricStreamConfiguration { CardinalityLimit = combinations });
             if (options.Metrics is not null)
             {
                 metrics.AddPrometheusExporter(exporter => exporter.ScrapeResponseCacheDurationMilliseconds = 0);

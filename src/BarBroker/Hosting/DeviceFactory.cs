@@ -2,6 +2,7 @@
 
 using BarBroker.Configuration;
 using BarBroker.Devices.Simulated;
+using BarBroker.Devices.Vfio;
 using BarBroker.Leases;
 
 namespace BarBroker.Hosting;
@@ -13,7 +14,17 @@ internal static class DeviceFactory
     {
         SimulatedDeviceEntry simulated => new DeviceRegistration(
             new SimulatedDevice(new SimulatedDeviceOptions(simulated.Name, simulated.Bars, simulated.Domain, simulated.FaultsFile)), entry.AllowSharing),
-        VfioDeviceEntry vfio => throw new StartupException($"{vfio.Name}: VFIO devices are not supported by this build."),
+        VfioDeviceEntry vfio => new DeviceRegistration(new VfioDevice(Options(vfio)), entry.AllowSharing),
         _ => throw new ArgumentOutOfRangeException(nameof(entry), entry, null),
     };
+
+    private static VfioDeviceOptions Options(VfioDeviceEntry entry)
+    {
+        var options = new VfioDeviceOptions(entry.Name, entry.Address);
+        return options with
+        {
+            RevokeFeatures = entry.RevokeFeatures ?? options.RevokeFeatures,
+            MemoryAttributeFeatures = entry.MemoryAttributeFeatures ?? options.MemoryAttributeFeatures,
+        };
+    }
 }

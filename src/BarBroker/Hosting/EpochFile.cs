@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 using System.Globalization;
-using System.Security.Cryptography;
 using System.Text;
 
 namespace BarBroker.Hosting;
@@ -27,10 +26,11 @@ internal sealed class EpochFile(string stateDirectory)
             }
 
             string[] lines = file.Length <= LargestFile ? File.ReadAllText(_path).Split('\n') : [];
-            if (lines is [Title, var number, var checksum, ""]
+            if (lines is [Title, var number, var again, ""]
                 && ulong.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out ulong next)
-                && next is > 0 and < ulong.MaxValue / 2
-                && checksum == Checksum(number))
+                && ulong.TryParse(again, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out ulong same)
+                && next == same
+                && next is > 0 and < ulong.MaxValue / 2)
             {
                 return next;
             }
@@ -49,7 +49,8 @@ internal sealed class EpochFile(string stateDirectory)
     /// <exception cref="IOException">It may or may not be.</exception>
     public void Write(ulong next)
     {
-        string number = next.ToString(CultureInfo.InvariantCulture);
+        // Twice, in two spellings: whatever changes one of them shows.
+        string text = string.Create(CultureInfo.InvariantCulture, $"{Title}\n{next}\n{next:x}\n");
         string temporary = _path + ".new";
         using (var file = new FileStream(temporary, new FileStreamOptions
         {
@@ -58,7 +59,7 @@ internal sealed class EpochFile(string stateDirectory)
             UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
         }))
         {
-            file.Write(Encoding.ASCII.GetBytes($"{Title}\n{number}\n{Checksum(number)}\n"));
+            file.Write(Encoding.ASCII.GetBytes(text));
             file.Flush(flushToDisk: true);
         }
 
@@ -71,7 +72,4 @@ internal sealed class EpochFile(string stateDirectory)
     {
         using var directory = Linux.FileDescriptor.Open(stateDirectory, writable: false);
         directory.Sync();
-    }
-
-    private static string Checksum(string number) => Convert.ToHexStringLower(SHA256.HashData(Encoding.ASCII.GetBytes(number)));
-}
+    }}

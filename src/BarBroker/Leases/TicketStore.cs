@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 using System.Buffers.Binary;
-using System.Security.Cryptography;
+using BarBroker.Linux;
 
 namespace BarBroker.Leases;
 
@@ -21,7 +21,7 @@ internal sealed class TicketStore
     public byte[] Issue(Lease lease)
     {
         Drop(lease);
-        byte[] ticket = RandomNumberGenerator.GetBytes(Length);
+        byte[] ticket = RandomBytes.Get(Length);
         lease.Ticket = BinaryPrimitives.ReadUInt128LittleEndian(ticket);
         _tickets[lease.Ticket] = lease;
         return ticket;
