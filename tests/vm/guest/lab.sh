@@ -30,6 +30,16 @@ skip() { # skip NAME REASON
     lab_result ok "$1" "SKIP $2"
 }
 
+# needs PROGRAM...: without one of them the script ends here, failed.
+needs() {
+    for lab_name; do
+        if ! command -v "$lab_name" >/dev/null; then
+            fail "$lab_name is there" "not in PATH ($PATH); a directory given with --payload is /lab"
+            done_testing
+        fi
+    done
+}
+
 # check NAME COMMAND...: passes when the command succeeds. Its output is kept in /tmp/check.out.
 check() {
     lab_name=$1
@@ -106,7 +116,7 @@ wait_until() {
     done
 }
 
-# Ends the script with a status that says whether every check passed. A script without checks fails.
+# Ends the script with a status that says whether every check passed. A script of which no check passed has failed.
 done_testing() {
     echo "1..$lab_number"
     echo "# $lab_passed passed, $lab_failed failed, $lab_skipped skipped"
@@ -144,7 +154,7 @@ host() {
 
 # plug NAME: puts an unplugged device back and binds it as at boot. It may come with another group number.
 plug() {
-    host plug "$1" && wait_until 10 "$1 to appear" lab_bind "$1"
+    host plug "$1" && wait_until 30 "$1 to appear" lab_bind "$1"
 }
 
 lab_bind() { sh /host/guest/bind-devices "$1" && address_of "$1"; }

@@ -41,7 +41,7 @@ quoted() { printf "'%s' " "${@//\'/\'\\\'\'}"; }
 run_qmp() {
     local line
     printf '%s\n' "$1" >&"$qmp_to"
-    while IFS= read -r -t 5 line <&"$qmp_from"; do
+    while IFS= read -r -t 30 line <&"$qmp_from"; do
         [[ $line == *'"QMP"'* || $line == *'"event"'* ]] && continue
         printf '%s\n' "$line"
         [[ $line != *'"error"'* ]]
