@@ -47,6 +47,13 @@ internal sealed partial class LeaseBook
             return false;
         }
 
+        if (lease.Slot.NeedsClose)
+        {
+            // A close was asked for after this export was queued, and would take the buffers away again: behind it, then.
+            lease.Slot.Executor.Post(new DeviceCommand(DeviceCommandKind.Export, lease));
+            return false;
+        }
+
         lease.Phase = ExportPhase.Running;
         return true;
     }

@@ -8,6 +8,10 @@ namespace BarBroker.Tests.Leases;
 internal sealed class PumpedExecutor(Action<DeviceCommand> run) : IDeviceExecutor
 {
     private readonly Queue<DeviceCommand> _queue = [];
+    private bool _running;
+
+    /// <summary>Called after each command.</summary>
+    public Action<DeviceCommand>? Ran { get; set; }
 
     public int Count => _queue.Count;
 
@@ -15,9 +19,20 @@ internal sealed class PumpedExecutor(Action<DeviceCommand> run) : IDeviceExecuto
 
     public bool PumpOne()
     {
-        if (!_queue.TryDequeue(out DeviceCommand command))
+        // A test may come here from inside of a call to the device; its thread is busy then.
+        if (_running || !_queue.TryDequeue(out DeviceCommand command))
             return false;
-        run(command);
+        _running = true;
+        try
+        {
+            run(command);
+        }
+        finally
+        {
+            _running = false;
+        }
+
+        Ran?.Invoke(command);
         return true;
     }
 

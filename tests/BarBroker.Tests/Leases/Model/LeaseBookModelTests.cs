@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+
+using System.Globalization;
+using BarBroker.Leases;
+using CsCheck;
+
+namespace BarBroker.Tests.Leases.Model;
+
+/// <summary>Random histories against the model. STEPS in the environment says how many operations; a failure prints the shortest history found and the seed.</summary>
+public sealed class LeaseBookModelTests
+{
+    private const int DefaultSteps = 100_000;
+    private const int MaxLength = 120;
+
+    [Fact]
+    public void History_Random_AgreesWithTheModel()
+    {
+        long wanted = long.TryParse(Environment.GetEnvironmentVariable("STEPS"), CultureInfo.InvariantCulture, out long steps) ? steps : DefaultSteps;
+        long done = 0;
+        HashSet<Enum> seen = [];
+        // The average history is half as long as the longest.
+        while (done < wanted)
+        {
+            Operation.Gen.Array[1, MaxLength].Sample(
+                history =>
+                {
+                    Interlocked.Add(ref done, history.Length);
+                    if (Run(history, seen) is { } failure)
+                        throw Explain(history, failure);
+                },
+                iter: Math.Max(1, (wanted - done) / (MaxLength / 2)),
+                threads: 1);
+        }
+
+        // A history that never gets there proves nothing of it.
+        Assert.Equal(
+            Enum.GetValues<LeaseState>().Cast<Enum>().Concat(Enum.GetValues<EndReason>().Where(static r => r != EndReason.BrokerRestart).Cast<Enum>()).ToHashSet(),
+            seen);
+        TestContext.Current.TestOutputHelper?.WriteLine($"{done} operations");
+    }
+
+    private static Exception? Run(IReadOnlyList<Operation> history, HashSet<Enum> seen)
+    {
+        try
+        {
+            using var world = new ModelWorld(seen);
+            foreach (Operation operation in history)
+                world.Step(operation);
+            world.Finish();
+            return null;
+        }
+        catch (Exception e)
+        {
+            return e;
+        }
+    }
+
+    /// <summary>Leaves out all that is not needed for a failure.</summary>
+    private static InvalidOperationException Explain(Operation[] history, Exception failure)
+    {
+        List<Operation> rest = [.. history];
+        for (int chunk = rest.Count / 2; chunk > 0; chunk /= 2)
+        {
+            for (int at = 0; at + chunk <= rest.Count;)
+            {
+                List<Operation> shorter = [.. rest.Take(at), .. rest.Skip(at + chunk)];
+                if (Run(shorter, []) is { } still)
+                    (rest, failure) = (shorter, still);
+                else
+                    at += chunk;
+            }
+        }
+
+        return new InvalidOperationException($"{failure.Message}\nafter these {rest.Count} operations:\n    {string.Join(",\n    ", rest)}\n{failure}");
+    }
+}

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+
+using System.Collections.Immutable;
+using BarBroker.Devices;
+using BarBroker.Leases;
+
+namespace BarBroker.Tests.Leases.Model;
+
+/// <summary>What the model expects of one lease. Times are milliseconds.</summary>
+internal sealed class ModelLease
+{
+    public const long Never = long.MaxValue;
+
+    public required string Id { get; init; }
+
+    public required int Device { get; init; }
+
+    public required LeaseOwner Owner { get; init; }
+
+    public required ImmutableArray<LeaseBuffer> Buffers { get; init; }
+
+    public required BufferAccess Access { get; init; }
+
+    public required string RequestId { get; init; }
+
+    public required long Ttl { get; init; }
+
+    public required long Hang { get; init; }
+
+    /// <summary>Calls whose answer is out.</summary>
+    public List<PendingCall> Calls { get; } = [];
+
+    /// <summary>The acquire was answered with a grant.</summary>
+    public bool Granted { get; set; }
+
+    public LeaseState State { get; set; } = LeaseState.Granted;
+
+    public bool Fetched { get; set; }
+
+    public ReadOnlyMemory<byte> Ticket { get; set; }
+
+    public long TicketDeadline { get; set; }
+
+    public long TtlDeadline { get; set; }
+
+    public ulong Progress { get; set; }
+
+    public long ProgressAt { get; set; }
+
+    public long RecallDeadline { get; set; } = Never;
+
+    public EndReason RecallReason { get; set; }
+
+    /// <summary>None while it lives.</summary>
+    public EndReason Decided { get; set; }
+
+    /// <summary>In the step that is going on: what may have ended it.</summary>
+    public HashSet<EndReason> May { get; } = [];
+
+    /// <summary>In the step that is going on: it must not live on.</summary>
+    public bool Must { get; set; }
+
+    /// <summary>As last seen.</summary>
+    public bool Ended { get; set; }
+
+    public bool Live => Decided == EndReason.None;
+
+    public bool ReadOnly => Access == BufferAccess.ReadOnly;
+
+    public ulong Bytes => Buffers.Aggregate(0UL, static (sum, b) => sum + b.Size);
+
+    public void MustEnd(EndReason reason)
+    {
+        if (!Live)
+            return;
+        May.Add(reason);
+        Must = true;
+    }
+
+    /// <summary>When time ends it, and with what.</summary>
+    public IEnumerable<(long Due, EndReason Reason)> Deadlines(long graceUntil)
+    {
+        yield return (RecallDeadline, RecallReason);
+        if (!Granted)
+            yield break;
+        yield return (Math.Max(TtlDeadline, graceUntil), EndReason.Expired);
+        if (!Fetched)
+            yield return (TicketDeadline, EndReason.TicketExpired);
+        else if (Hang > 0)
+            yield return (Math.Max(ProgressAt + Hang, graceUntil), EndReason.ClientHung);
+    }
+}

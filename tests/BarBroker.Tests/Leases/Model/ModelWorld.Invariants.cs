@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+
+using System.Collections.Immutable;
+using System.Numerics;
+using BarBroker.Devices;
+using BarBroker.Leases;
+
+namespace BarBroker.Tests.Leases.Model;
+
+internal sealed partial class ModelWorld
+{
+    private static readonly LeaseFilter Everything = LeaseFilter.All with { IncludeEnded = true };
+
+    private static IEnumerable<ulong> PagesOf(BarRange range)
+    {
+        for (ulong page = range.Offset / Page; page < range.End / Page; page++)
+            yield return page;
+    }
+
+    /// <summary>Compares each lease with what the step may and must have done to it.</summary>
+    private void Reconcile()
+    {
+        Dictionary<string, LeaseInfo> infos = Manager.List(Everything).ToDictionary(static l => l.Id);
+        ExpectCollateral(infos);
+        foreach (ModelLease lease in _leases.ToArray())
+        {
+            if (!infos.TryGetValue(lease.Id, out LeaseInfo? info))
+            {
+                Assert.True(ToldState(lease.Id) == LeaseState.Ended, $"{lease.Id} was forgotten before it ended");
+                Decide(lease, _fixture.Told.FindLast(l => l.Id == lease.Id)!.EndReason);
+                lease.Ended = true;
+                _leases.Remove(lease);
+                continue;
+            }
+
+            Decide(lease, info.EndReason);
+            Assert.Equal(lease.Live, info.State < LeaseState.Revoking);
+            if (lease.Live)
+                Assert.Equal(lease.State, info.State);
+            Assert.False(lease.Ended && info.State != LeaseState.Ended, $"{lease.Id} came back");
+            lease.Ended = info.State == LeaseState.Ended;
+            Assert.Equal((info.State, info.EndReason), ToldLast(lease.Id));
+        }
+    }
+
+    /// <summary>Where a device can only be revoked as a whole, the end of one exported lease is the end of all.</summary>
+    private void ExpectCollateral(Dictionary<string, LeaseInfo> infos)
+    {
+        foreach (IGrouping<int, ModelLease> group in _leases.GroupBy(static l => l.Device))
+        {
+            // An export that failed in the middle is revoked as any other.
+            ModelLease[] ending = [.. group.Where(l => !infos.TryGetValue(l.Id, out LeaseInfo? i) || (i.EndReason != EndReason.None && !l.Ended))];
+            foreach (ModelLease lease in group.Where(static l => l.Live))
+            {
+                if (!lease.Granted)
+                    lease.May.Add(EndReason.DeviceLost);
+                if (Domain(group.Key) != RevocationDomain.Device || !Array.Exists(ending, e => e != lease))
+                    continue;
+                lease.May.Add(EndReason.DeviceReset);
+                lease.Must |= lease.Granted && Array.Exists(ending, e => e != lease && e.Granted && infos.TryGetValue(e.Id, out LeaseInfo? i) && i.State != LeaseState.Ended);
+            }
+        }
+    }
+
+    private static void Decide(ModelLease lease, EndReason reason)
+    {
+        if (!lease.Live)
+        {
+            Assert.Equal((lease.Id, lease.Decided), (lease.Id, reason));
+            return;
+        }
+
+        Assert.False(lease.Must && reason == EndReason.None, $"{lease.Id} lives on after {string.Join(" or ", lease.May)}");
+        Assert.True(reason == EndReason.None || lease.May.Contains(reason), $"{lease.Id} ended with {reason}, for which there is no cause; there is one for {string.Join(", ", lease.May)}");
+        lease.Decided = reason;
+        lease.May.Clear();
+        lease.Must = false;
+        if (reason == EndReason.None)
+            return;
+        foreach (PendingCall call in lease.Calls)
+            Assert.ThrowsAny<LeaseException>(() => LeaseFixture.Wait(call.Task));
+        lease.Calls.Clear();
+    }
+
+    private void CheckInvariants()
+    {
+        ImmutableArray<LeaseInfo> infos = Manager.List(Everything);
+        Assert.True(infos.Count(static l => l.State == LeaseState.Ended) <= Options.EndedLeasesKept, "more ended leases than are to be kept");
+        for (int d = 0; d < DeviceCount; d++)
+        {
+            FakeDevice fake = _fixture.Devices[d];
+            Assert.Empty(fake.Violations);
+            LeaseInfo[] held = [.. infos.Where(l => l.Device == fake.Name && l.State != LeaseState.Ended)];
+            DeviceInfo device = Manager.Device(fake.Name);
+            Assert.Equal(held.Length, device.Leases);
+            Assert.True(device.State != DeviceState.Ready || _cordons[d] is null, "a cordoned device is not ready");
+            if (Domain(d) == RevocationDomain.Device && d != 2)
+                Assert.True(held.Select(static l => l.Owner.Uid).Distinct().Count() <= 1, "two users on a device that can only be revoked as a whole");
+            CheckAccess(fake, held);
+            ImmutableArray<Segment> segments = Manager.Segments(fake.Name);
+            foreach (BarUsage bar in device.Bars)
+                CheckBar(bar, held, [.. segments.Where(s => s.Bar == bar.Bar)]);
+        }
+    }
+
+    /// <summary>What somebody can reach belongs to a lease that has not ended: no range is free before the proof.</summary>
+    private static void CheckAccess(FakeDevice fake, LeaseInfo[] held)
+    {
+        List<LeaseBuffer> unexplained = [.. held.SelectMany(static l => l.Buffers)];
+        foreach (ExportedBuffer buffer in fake.Accessible)
+        {
+            int index = unexplained.FindIndex(b => b.Bar == buffer.Bar && b.Ranges.SequenceEqual(buffer.Ranges));
+            Assert.True(index >= 0, $"{fake.Name} BAR {buffer.Bar} {string.Join(" ", buffer.Ranges)} is accessible, and no lease holds it");
+            unexplained.RemoveAt(index);
+        }
+    }
+
+    /// <summary>The map of the BAR says of each page what the leases say.</summary>
+    private static void CheckBar(BarUsage bar, LeaseInfo[] held, Segment[] segments)
+    {
+        ulong offset = 0;
+        ulong free = 0, leased = 0, quarantined = 0, largest = 0;
+        foreach (Segment segment in segments)
+        {
+            Assert.Equal(offset, segment.Range.Offset);
+            offset = segment.Range.End;
+            LeaseInfo[] holders = [.. held.Where(l => l.Buffers.Any(b => b.Bar == bar.Bar && b.Ranges.Any(r => r.Offset < segment.Range.End && segment.Range.Offset < r.End)))];
+            Assert.Equal(holders.Select(static l => l.Id).Order(), segment.LeaseIds.Order());
+            Assert.True(holders.Length <= 1 || holders.All(static l => l.Access == BufferAccess.ReadOnly), $"BAR {bar.Bar} {segment.Range} is held by {string.Join(", ", holders.Select(static l => l.Id))}");
+            SegmentUse use = holders.Length == 0 ? SegmentUse.Free : holders.Any(static l => l.State >= LeaseState.Revoking) ? SegmentUse.Quarantined : SegmentUse.Leased;
+            Assert.Equal(use, segment.Use);
+            free += use == SegmentUse.Free ? segment.Range.Length : 0;
+            leased += use == SegmentUse.Leased ? segment.Range.Length : 0;
+            quarantined += use == SegmentUse.Quarantined ? segment.Range.Length : 0;
+            largest = use == SegmentUse.Free ? Math.Max(largest, segment.Range.Length) : largest;
+        }
+
+        Assert.Equal(bar.Size, offset);
+        Assert.Equal((free, leased, quarantined, largest), (bar.Free, bar.Leased, bar.Quarantined, bar.LargestFree));
+    }
+
+    private LeaseState? ToldState(string id) => ToldLast(id).State;
+
+    private (LeaseState State, EndReason Reason) ToldLast(string id)
+    {
+        LeaseInfo? last = _fixture.Told.FindLast(l => l.Id == id);
+        return last is null ? default : (last.State, last.EndReason);
+    }
+
+    private LeaseError? PredictRefusal(AcquireRequest request, int device, LeaseOwner owner)
+    {
+        if (_shuttingDown)
+            return LeaseError.Unavailable;
+        ModelLease[] ofUid = [.. _leases.Where(l => !l.Ended && l.Owner.Uid == owner.Uid)];
+        ulong bytes = request.Buffers.Aggregate(0UL, static (sum, b) => sum + b.Size + b.Ranges.Aggregate(0UL, static (s, r) => s + r.Length));
+        if (ofUid.Length >= Options.MaxLeasesPerUid || ofUid.Aggregate(bytes, static (sum, l) => sum + l.Bytes) > Options.MaxBytesPerUid)
+            return LeaseError.Quota;
+        DeviceState state = Manager.Device(Name(device)).State;
+        if (state != DeviceState.Ready)
+            return LeaseError.Unavailable;
+        if (device == 1 && _leases.Exists(l => !l.Ended && l.Device == device && l.Owner.Uid != owner.Uid))
+            return LeaseError.NoRoom;
+        return request.Buffers.All(b => HasRoom(device, b, request.Access)) ? null : LeaseError.NoRoom;
+    }
+
+    private bool HasRoom(int device, BufferRequest buffer, BufferAccess access)
+    {
+        if (buffer.Size == 0)
+        {
+            bool shared = access == BufferAccess.ReadOnly;
+            return !_leases.Exists(l => !l.Ended && l.Device == device && !(shared && l.ReadOnly && l.Live)
+                && l.Buffers.Any(b => b.Bar == buffer.Bar && b.Ranges.Any(r => buffer.Ranges.Any(w => r.Offset < w.End && w.Offset < r.End))));
+        }
+
+        List<BarRange> usable = [.. Holes(device, buffer.Bar, buffer.Alignment).Select(static h => h.Usable)];
+        return usable.Exists(u => u.Length >= buffer.Size) || (buffer.AllowSplit && usable.Aggregate(0UL, static (sum, u) => sum + u.Length) >= buffer.Size);
+    }
+
+    /// <summary>The holes before this lease, each with what of it starts aligned.</summary>
+    private List<(BarRange Hole, BarRange Usable)> Holes(int device, int bar, ulong alignment)
+    {
+        alignment = Math.Max(alignment, Page);
+        HashSet<ulong> taken = [.. _leases.Where(l => !l.Ended && l.Device == device).SelectMany(static l => l.Buffers).Where(b => b.Bar == bar).SelectMany(static b => b.Ranges).SelectMany(PagesOf)];
+        ulong pages = bar == 0 ? 16UL : 64;
+        List<(BarRange, BarRange)> holes = [];
+        for (ulong start = 0; start < pages; start++)
+        {
+            ulong end = start;
+            while (end < pages && !taken.Contains(end))
+                end++;
+            if (end > start)
+            {
+                ulong aligned = (start * Page + alignment - 1) / alignment * alignment;
+                holes.Add((new BarRange(start * Page, (end - start) * Page), aligned < end * Page ? new BarRange(aligned, (end * Page) - aligned) : default));
+            }
+
+            start = end;
+        }
+
+        return holes;
+    }
+
+    private void CheckPlace(int device, BufferRequest wanted, LeaseBuffer got)
+    {
+        Assert.Equal(wanted.Bar, got.Bar);
+        if (wanted.Size == 0)
+        {
+            Assert.Equal(wanted.Ranges, got.Ranges);
+            return;
+        }
+
+        Assert.Equal(wanted.Size, got.Size);
+        Assert.Equal(wanted.Size, got.Ranges.Aggregate(0UL, static (sum, r) => sum + r.Length));
+        List<(BarRange Hole, BarRange Usable)> fits = [.. Holes(device, wanted.Bar, wanted.Alignment).Where(h => h.Usable.Length >= wanted.Size)];
+        if (fits.Count > 0)
+            Assert.Equal(fits.MinBy(static h => (h.Hole.Length, h.Hole.Offset)).Usable.Offset, Assert.Single(got.Ranges).Offset);
+        else
+            Assert.True(wanted.AllowSplit && got.Ranges.Length > 1, "several ranges without need");
+        Assert.All(got.Ranges, r => Assert.True(BitOperations.TrailingZeroCount(r.Offset | (1UL << 63)) >= BitOperations.TrailingZeroCount(Math.Max(wanted.Alignment, Page)), $"{r} is not aligned to 0x{wanted.Alignment:x}"));
+    }
+}

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+
+using BarBroker.Devices;
+using BarBroker.Leases;
+
+namespace BarBroker.Tests.Leases.Model;
+
+/// <summary>
+/// A lease manager over three fake devices, and beside it a model of what it must do. After each step the two are compared, and what must always
+/// hold (design.md) is asserted. The model does not predict when a revoke comes through; it takes that from the devices, which know what is accessible.
+/// </summary>
+internal sealed partial class ModelWorld : IDisposable
+{
+    private const ulong Page = FakeDevice.Page;
+    private const int DeviceCount = 3;
+    private const int OwnerCount = 4;
+
+    private static readonly LeaseOptions Options = new()
+    {
+        DefaultTtl = TimeSpan.FromSeconds(8),
+        MinTtl = TimeSpan.FromSeconds(1),
+        MaxTtl = TimeSpan.FromSeconds(20),
+        TicketTtl = TimeSpan.FromSeconds(3),
+        MaxLeasesPerUid = 6,
+        MaxBytesPerUid = 40 * Page,
+        EndedLeasesKept = 20,
+        RevokeTimeout = TimeSpan.FromSeconds(2),
+        RevokeRetryMax = TimeSpan.FromSeconds(2),
+    };
+
+    private readonly HashSet<string> _everyId = [];
+    private readonly List<ModelLease> _leases = [];
+    private readonly List<Task<int>> _resets = [];
+    private readonly bool[] _blocked = new bool[DeviceCount];
+    private readonly string?[] _cordons = new string?[DeviceCount];
+    private readonly LeaseOwner[] _owners = new LeaseOwner[OwnerCount];
+    private LeaseFixture _fixture = null!;
+    private ulong _lastEpoch;
+    private int _pids = 100;
+    private long _now;
+    private long _stalledAt = -1;
+    private int _depth;
+    private bool _shuttingDown;
+
+    // An assertion that fails inside of a call to a device would be taken for a failed call.
+    private Exception? _failureInside;
+
+    private readonly ISet<Enum> _seen;
+
+    /// <param name="seen">Receives every state and reason that was told.</param>
+    public ModelWorld(ISet<Enum> seen)
+    {
+        _seen = seen;
+        Restart();
+        for (int i = 0; i < OwnerCount; i++)
+            ReplaceOwner(i);
+    }
+
+    private LeaseManager Manager => _fixture.Manager;
+
+    public void Step(Operation operation)
+    {
+        Apply(operation);
+        Reconcile();
+        PumpUnblocked();
+        Reconcile();
+        CheckInvariants();
+        if (_failureInside is not null)
+            throw new InvalidOperationException("inside of a device call: " + _failureInside.Message, _failureInside);
+    }
+
+    /// <summary>Heals everything: then every end that was decided is proven, and everything can be leased again.</summary>
+    public void Finish()
+    {
+        for (int d = 0; d < DeviceCount; d++)
+        {
+            _blocked[d] = false;
+            _cordons[d] = null;
+            Manager.Uncordon(Name(d));
+            Heal(d);
+        }
+
+        PassTime(12);
+        foreach (ModelLease lease in _leases.Where(static l => l.Live).ToArray())
+        {
+            lease.MustEnd(EndReason.Operator);
+            Manager.End(lease.Id, EndReason.Operator, "end of the history");
+        }
+
+        PassTime(12);
+        Reconcile();
+        CheckInvariants();
+        Assert.All(_leases, static l => Assert.True(l.Ended, $"{l.Id} never came to its end"));
+        foreach (DeviceInfo device in Manager.Devices())
+        {
+            Assert.Equal(DeviceState.Ready, device.State);
+            Assert.Equal(0, device.Leases);
+            Assert.All(device.Bars, static b => Assert.Equal((b.Size, b.Size), (b.Free, b.LargestFree)));
+        }
+
+        Assert.All(_resets, static r => Assert.True(((IAsyncResult)r).AsyncWaitHandle.WaitOne(TimeSpan.FromSeconds(20)), "a reset was never answered"));
+    }
+
+    public void Dispose()
+    {
+        foreach (LeaseInfo lease in _fixture.Told)
+        {
+            _seen.Add(lease.State);
+            _seen.Add(lease.EndReason);
+        }
+
+        foreach (Task<int> reset in _resets)
+            _ = reset.Exception;
+        _fixture.Manager.Metrics.Dispose();
+        _fixture.Dispose();
+    }
+
+    private static string Name(int device) => $"dev{device}";
+
+    private static RevocationDomain Domain(int device) => device == 0 ? RevocationDomain.Selective : RevocationDomain.Device;
+
+    /// <summary>Another broker, with the epoch that its journal remembers, on devices that the kernel has closed.</summary>
+    private void Restart()
+    {
+        _leases.Clear();
+        _stalledAt = -1;
+        _now = 0;
+        _shuttingDown = false;
+        Array.Clear(_blocked);
+        Array.Clear(_cordons);
+        DeviceRegistration[] devices = [.. Enumerable.Range(0, DeviceCount).Select(static d =>
+            new DeviceRegistration(new FakeDevice(Name(d), Domain(d), 16 * Page), AllowSharing: d == 2))];
+        _fixture = new LeaseFixture(Options, devices, _lastEpoch + 1);
+        for (int d = 0; d < DeviceCount; d++)
+            _fixture.Executor(Name(d)).Ran = OnRan;
+    }
+
+    private void ReplaceOwner(int index)
+    {
+        uint uid = (uint)(1000 + (index / 2));
+        _owners[index] = new LeaseOwner(uid, uid, _pids++, "model");
+    }
+
+    private void PumpUnblocked()
+    {
+        bool more = true;
+        while (more)
+        {
+            more = false;
+            for (int d = 0; d < DeviceCount; d++)
+            {
+                if (!_blocked[d])
+                    more |= _fixture.Executor(Name(d)).PumpOne();
+            }
+        }
+    }
+
+    private void OnRan(DeviceCommand command)
+    {
+        if (command.Kind == DeviceCommandKind.Export && command.Lease!.Phase == ExportPhase.Done)
+            Answered(_leases.Find(l => l.Id == command.Lease.Id));
+    }
+
+    /// <summary>The device thread is through with the export: the acquire was granted, unless the lease was ended.</summary>
+    private void Answered(ModelLease? lease)
+    {
+        if (lease is null || lease.Granted || Manager.Get(lease.Id).EndReason != EndReason.None)
+            return;
+        lease.Granted = true;
+        lease.TtlDeadline = _now + lease.Ttl;
+        foreach (PendingCall call in lease.Calls)
+            TakeTicket(lease, LeaseFixture.Wait(call.Task));
+        lease.Calls.Clear();
+    }
+
+    private void TakeTicket(ModelLease lease, Grant grant)
+    {
+        Assert.Equal(lease.Id, grant.Lease.Id);
+        Assert.Equal(lease.Fetched ? 0 : 16, grant.Ticket.Length);
+        lease.Ticket = grant.Ticket;
+        lease.TicketDeadline = _now + (long)Options.TicketTtl.TotalMilliseconds;
+    }
+
+    private long GraceUntil(ModelLease lease) => _stalledAt < 0 ? -1 : _stalledAt + Math.Min(lease.Ttl, 2000);
+}
