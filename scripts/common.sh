@@ -43,9 +43,15 @@ need_packages() {
     "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
 
+# quietly COMMAND...: shows what the command printed only if it fails.
+quietly() {
+    local output
+    output=$("$@" 2>&1) || die "$* failed:"$'\n'"$output"
+}
+
 # Publishes one project with Native AOT to artifacts/publish/NAME, quietly unless it fails.
 publish_aot() {
     local project=$1 name=$2
     say "publishing $name (Native AOT)"
-    dotnet publish "$project" -c Release -o "artifacts/publish/$name" -v q -nologo
+    quietly dotnet publish "$project" -c Release -o "artifacts/publish/$name" -v q -nologo
 }
