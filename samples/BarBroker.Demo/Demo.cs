@@ -65,7 +65,7 @@ internal static class Demo
         for (int i = 0; i < 100; i++)
         {
             using var lease = JsonDocument.Parse(await broker.AskBarctlAsync("lease", "show", worker.Lease, "-o", "json"));
-            if (lease.RootElement.ToString().Contains("EXPIRED", StringComparison.Ordinal))
+            if (lease.RootElement.ToString().Contains("expired", StringComparison.OrdinalIgnoreCase))
             {
                 AnsiConsole.MarkupLineInterpolated($"lease [bold]{worker.Lease}[/] has ended: EXPIRED; process {worker.Pid} still has the memory mapped, and is stopped");
                 return;
