@@ -39,7 +39,7 @@ internal static class Demo
         ann.Signal(Signals.Stop);
         await ExpiredAsync(broker, ann);
         using var carl = await WorkerProcess.StartAsync(broker, "Carl", "careful", $"{ann.Offset}");
-        Expect(carl.Found == (ulong)ann.LastCount || carl.Found > 0, $"the same memory, with what Ann left in it: {carl.Found}");
+        Expect(carl.Found >= (ulong)ann.LastCount, $"the same memory, with what Ann left in it: {carl.Found}");
         await broker.BarctlAsync("lease", "list");
 
         Title("Ann wakes up and writes on: SIGCONT");
@@ -47,7 +47,7 @@ internal static class Demo
         int status = await ann.ExitAsync();
         Expect(status == 128 + Signals.Bus, "her first touch of the memory was answered with SIGBUS; process " + ann.Pid + " is dead");
         long before = carl.LastCount;
-        await carl.NextAsync("wrote");
+        await carl.CountPastAsync(before);
         Expect(carl.LastCount > before, $"Carl never noticed, and counts on: {carl.LastCount}");
 
         Title("An operator takes Bob's lease away");
@@ -80,7 +80,7 @@ internal static class Demo
     private static async Task ShowMetricsAsync(DemoBroker broker)
     {
         using var status = JsonDocument.Parse(await broker.AskBarctlAsync("status", "-o", "json"));
-        string url = status.RootElement.GetProperty("metricsUrl").GetString() ?? "";
+        string url = status.RootElement.GetProperty("metrics_url").GetString() ?? "";
         AnsiConsole.MarkupLineInterpolated($"[dim]$ curl {url}[/]");
         using var http = new HttpClient();
         foreach (string line in (await http.GetStringAsync(new Uri(url))).Split('\n'))

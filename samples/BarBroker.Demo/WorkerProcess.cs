@@ -78,6 +78,15 @@ internal sealed class WorkerProcess : IDisposable
         throw new InvalidOperationException($"client {_name} ended before it said \"{beginning}\"");
     }
 
+    /// <summary>Waits until the client wrote more than that, past the lines that it has said meanwhile.</summary>
+    public async Task CountPastAsync(long count)
+    {
+        while (LastCount <= count)
+        {
+            await NextAsync("wrote");
+        }
+    }
+
     /// <summary>Waits for the end; returns the exit status, 128 + N after signal N.</summary>
     public async Task<int> ExitAsync()
     {
