@@ -58,10 +58,10 @@ public sealed partial class VfioDeviceFile
             {
                 Header = new VfioDeviceFeature
                 {
-                    Argsz = (uint)(sizeof(VfioDeviceFeature) + (memoryAttribute is null ? sizeof(VfioDmaBufRevoke) : sizeof(VfioDmaBufMemattr))),
+                    Argsz = (uint)(sizeof(VfioDeviceFeature) + (memoryAttribute is null ? sizeof(VfioDeviceFeatureDmaBufRevoke) : sizeof(VfioDeviceFeatureDmaBufMemattr))),
                     Flags = Feature(feature) | VFIO_DEVICE_FEATURE_SET,
                 },
-                Payload = new VfioDmaBufMemattr { DmabufFd = (int)buffer.DangerousGetHandle(), Memattr = memoryAttribute ?? 0 },
+                Payload = new VfioDeviceFeatureDmaBufMemattr { DmabufFd = (int)buffer.DangerousGetHandle(), Memattr = memoryAttribute ?? 0 },
             };
             // SAFETY: a local of at least argsz bytes.
             return VfioIoctl.Try(this, VFIO_DEVICE_FEATURE, &message) >= 0 ? Errno.None : (Errno)Marshal.GetLastPInvokeError();
@@ -78,6 +78,6 @@ public sealed partial class VfioDeviceFile
     private struct SetMessage
     {
         public VfioDeviceFeature Header;
-        public VfioDmaBufMemattr Payload;
+        public VfioDeviceFeatureDmaBufMemattr Payload;
     }
 }

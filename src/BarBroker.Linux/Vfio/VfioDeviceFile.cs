@@ -104,12 +104,15 @@ public sealed partial class VfioDeviceFile : FileDescriptor
         signal.DangerousAddRef(ref held);
         try
         {
-            var set = new VfioIrqSetEventFd
+            var set = new EventMessage
             {
-                Argsz = (uint)sizeof(VfioIrqSetEventFd),
-                Flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
-                Index = (uint)kind,
-                Count = 1,
+                Header = new VfioIrqSet
+                {
+                    Argsz = (uint)sizeof(EventMessage),
+                    Flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
+                    Index = (uint)kind,
+                    Count = 1,
+                },
                 EventFd = (int)signal.DangerousGetHandle(),
             };
             VfioIoctl.Call(this, VFIO_DEVICE_SET_IRQS, &set, nameof(VFIO_DEVICE_SET_IRQS), $"{kind} of {_address}");
@@ -150,10 +153,9 @@ public sealed partial class VfioDeviceFile : FileDescriptor
         group?.DangerousAddRef(ref held);
         try
         {
-            var reset = new VfioPciHotResetOne
+            var reset = new HotResetMessage
             {
-                Argsz = (uint)sizeof(VfioPciHotResetOne),
-                Count = group is null ? 0u : 1u,
+                Header = new VfioPciHotReset { Argsz = (uint)sizeof(HotResetMessage), Count = group is null ? 0u : 1u },
                 GroupFd = group is null ? -1 : (int)group.DangerousGetHandle(),
             };
             VfioIoctl.Call(this, VFIO_DEVICE_PCI_HOT_RESET, &reset, nameof(VFIO_DEVICE_PCI_HOT_RESET), _address);
@@ -168,4 +170,18 @@ public sealed partial class VfioDeviceFile : FileDescriptor
     }
 
     public override string ToString() => _address;
+
+    [StructLayout(LayoutKind.Sequential)]
+    private struct EventMessage
+    {
+        public VfioIrqSet Header;
+        public int EventFd;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    private struct HotResetMessage
+    {
+        public VfioPciHotReset Header;
+        public int GroupFd;
+    }
 }

@@ -4,12 +4,11 @@ using System.Runtime.InteropServices;
 
 namespace BarBroker.Linux.Vfio.Interop;
 
-/// <summary><c>struct vfio_pci_hot_reset</c> with one group; the cdev way passes it with a count of 0.</summary>
+/// <summary><c>struct vfio_pci_hot_reset</c>, in front of its group descriptors.</summary>
 [StructLayout(LayoutKind.Sequential)]
-internal struct VfioPciHotResetOne
+internal struct VfioPciHotReset
 {
     public uint Argsz;
     public uint Flags;
     public uint Count;
-    public int GroupFd;
 }

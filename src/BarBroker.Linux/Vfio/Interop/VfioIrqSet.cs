@@ -4,14 +4,13 @@ using System.Runtime.InteropServices;
 
 namespace BarBroker.Linux.Vfio.Interop;
 
-/// <summary><c>struct vfio_irq_set</c> with one <c>__s32</c> eventfd as its data.</summary>
+/// <summary><c>struct vfio_irq_set</c>, in front of its data.</summary>
 [StructLayout(LayoutKind.Sequential)]
-internal struct VfioIrqSetEventFd
+internal struct VfioIrqSet
 {
     public uint Argsz;
     public uint Flags;
     public uint Index;
     public uint Start;
     public uint Count;
-    public int EventFd;
 }

@@ -6,7 +6,7 @@ namespace BarBroker.Linux.Vfio.Interop;
 
 /// <summary>Payload of the proposed <c>VFIO_DEVICE_FEATURE_DMA_BUF_MEMATTR</c>. In no released header yet.</summary>
 [StructLayout(LayoutKind.Sequential)]
-internal struct VfioDmaBufMemattr
+internal struct VfioDeviceFeatureDmaBufMemattr
 {
     public int DmabufFd;
     public uint Memattr;
