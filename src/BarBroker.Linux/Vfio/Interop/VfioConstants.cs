@@ -37,8 +37,6 @@ internal static class VfioConstants
     internal const uint VFIO_REGION_INFO_FLAG_WRITE = 2;
     internal const uint VFIO_REGION_INFO_FLAG_MMAP = 4;
 
-    internal const uint VFIO_PCI_BAR0_REGION_INDEX = 0;
-    internal const uint VFIO_PCI_BAR5_REGION_INDEX = 5;
     internal const uint VFIO_PCI_CONFIG_REGION_INDEX = 7;
 
     internal const uint VFIO_IRQ_INFO_EVENTFD = 1;
