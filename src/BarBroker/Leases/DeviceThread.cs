@@ -10,6 +10,9 @@ namespace BarBroker.Leases;
 /// </summary>
 internal sealed class DeviceThread : IDeviceExecutor
 {
+    // It calls a few frames deep; there may be hundreds of devices.
+    private const int StackSize = 256 * 1024;
+
     private readonly ConcurrentQueue<DeviceCommand> _queue = new();
     private readonly object _gate = new();
     private readonly Action<DeviceCommand> _run;
@@ -21,7 +24,7 @@ internal sealed class DeviceThread : IDeviceExecutor
     public DeviceThread(string device, Action<DeviceCommand> run)
     {
         _run = run;
-        new Thread(Loop) { Name = $"device {device}", IsBackground = true }.Start();
+        new Thread(Loop, StackSize) { Name = $"device {device}", IsBackground = true }.Start();
     }
 
     public void Post(DeviceCommand command)

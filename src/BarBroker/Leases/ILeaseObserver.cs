@@ -3,8 +3,9 @@
 namespace BarBroker.Leases;
 
 /// <summary>
-/// Told of every change, in order, after it happened. Called outside every lock but on the thread that made the change: an observer returns at once
-/// and never throws; what takes longer it queues.
+/// Told of every change, in order, after it happened; by one thread at a time. Called outside every lock, but on a thread that made a change (this one
+/// or another): an observer returns at once and never throws; what takes longer it queues. The first that is told of a lease is Granted, when its ranges are
+/// set aside; an acquire that fails after that is told as an end.
 /// </summary>
 internal interface ILeaseObserver
 {

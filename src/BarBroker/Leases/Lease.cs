@@ -58,6 +58,7 @@ internal sealed class Lease(ulong epoch, DeviceSlot slot, OwnerRecord owner, Acq
 
     public long HangUnits { get; set; }
 
+    /// <summary>The application's counter as last heard; 0 before the first heartbeat. Any other value is progress.</summary>
     public ulong Progress { get; set; }
 
     public long ProgressAt { get; set; }

@@ -152,12 +152,17 @@ internal sealed partial class LeaseBook
     {
         // An attempt that was counted when it did not answer in time is not counted again when it does.
         if (!lease.Unanswered)
-            lease.RevokeAttempts++;
+            CountFailure(lease);
         lease.Unanswered = false;
         lease.RevokeError = error;
         lease.RevokeDue = Deadline.Never;
-        _metrics.RevokeFailed(lease.Slot.Name);
         Stick(lease, now);
+    }
+
+    private void CountFailure(Lease lease)
+    {
+        lease.RevokeAttempts++;
+        _metrics.RevokeFailed(lease.Slot.Name);
     }
 
     private void Stick(Lease lease, long now)

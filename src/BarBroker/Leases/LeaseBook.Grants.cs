@@ -171,7 +171,8 @@ internal sealed partial class LeaseBook
         RevocationDomain domain = slot.Description!.Domain;
         if (domain == RevocationDomain.None)
             return Unavailable(slot.Name, $"device {slot.Name} is not served, because access to it cannot be revoked: {slot.Description.Detail}");
-        if (domain == RevocationDomain.Device && !slot.AllowSharing && slot.Leases.FirstOrDefault(l => l.Owner.Owner.Uid != uid) is { } other)
+        // Any one of the leases will do: by this rule they are all of one user.
+        if (domain == RevocationDomain.Device && !slot.AllowSharing && slot.Leases.FirstOrDefault() is { } other && other.Owner.Owner.Uid != uid)
             return new(LeaseError.NoRoom, $"device {slot.Name} can only be revoked as a whole, so it serves one user at a time, now that of lease {other.Id}") { LeaseId = other.Id, Device = slot.Name };
         return null;
     }

@@ -47,7 +47,7 @@ internal sealed partial class LeaseBook
         switch (lease.State)
         {
             case LeaseState.Revoking:
-                lease.RevokeAttempts++;
+                CountFailure(lease);
                 lease.Unanswered = true;
                 lease.RevokeError = $"no answer for {_options.RevokeTimeout.TotalSeconds} s; still waiting for it";
                 lease.RevokeDue = Deadline.Never;

@@ -38,7 +38,7 @@ internal sealed class LeaseMetrics : IDisposable
         _lateness = _meter.CreateHistogram("barbroker.expiry.lateness", "s", "From a deadline of a lease to the sweep that acted on it.", null, Durations);
         _grants = _meter.CreateCounter<long>("barbroker.lease.grants", null, "Leases granted.");
         _ends = _meter.CreateCounter<long>("barbroker.lease.ends", null, "Leases ended, by reason; also those that ended before they were granted.");
-        _failures = _meter.CreateCounter<long>("barbroker.revoke.failures", null, "Attempts to revoke a lease that failed.");
+        _failures = _meter.CreateCounter<long>("barbroker.revoke.failures", null, "Attempts to revoke a lease that failed, or did not answer in time.");
         _stalls = _meter.CreateCounter<long>("barbroker.sweep.stalls", null, "How often the broker found itself stalled and gave a grace.");
     }
 
