@@ -82,7 +82,8 @@ public sealed class PidFd : FileDescriptor
 
     public override string ToString() => $"process {Pid}";
 
-    private static PidFd OpenChecked(Socket socket, int pid)
+    /// <summary>How the peer is found before Linux 6.5.</summary>
+    internal static PidFd OpenChecked(Socket socket, int pid)
     {
         var process = Open(pid);
         if (!FdSocket.HasHungUp(socket) && !process.HasExited())
@@ -101,7 +102,8 @@ public sealed class PidFd : FileDescriptor
         return Libc.Fstatfs(this, &fileSystem) == 0 ? fileSystem.Type == PID_FS_MAGIC : throw LinuxException.Last("fstatfs", ToString());
     }
 
-    private ProcessIdentity ReadStartTime()
+    /// <summary>The identity before Linux 6.9.</summary>
+    internal ProcessIdentity ReadStartTime()
     {
         try
         {

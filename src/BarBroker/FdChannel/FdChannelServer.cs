@@ -121,9 +121,10 @@ internal sealed class FdChannelServer : ILeaseObserver, IAsyncDisposable
             {
                 return;
             }
-            catch (Exception exception) when (exception is SocketException or IOException)
+            catch (Exception exception)
             {
-                // No descriptor left, for one: the connection stays in the queue, and asking again at once would burn a processor.
+                // No descriptor left, for one: the connection stays in the queue, and asking again at once would burn a processor. Whatever
+                // it is, one client's connection is no reason to stop serving the others.
                 _logger.AcceptFailed(AcceptPause, exception);
                 await Task.Delay(AcceptPause, CancellationToken.None).ConfigureAwait(false);
             }

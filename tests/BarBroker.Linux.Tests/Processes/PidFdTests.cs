@@ -32,6 +32,38 @@ public sealed class PidFdTests
     }
 
     [Fact]
+    public void ReadStartTime_AsBeforeLinux69_TellsProcessesApartUntilTheyExit()
+    {
+        using var child = Sleep();
+        using var first = PidFd.Open(child.Id);
+        using var second = PidFd.Open(child.Id);
+        using var itself = PidFd.Open(Environment.ProcessId);
+
+        Assert.Equal(first.ReadStartTime(), second.ReadStartTime());
+        Assert.NotEqual(first.ReadStartTime(), itself.ReadStartTime());
+        first.SendSignal(SigKill);
+        child.WaitForExit();
+        Assert.Equal(Errno.ESRCH, Assert.Throws<LinuxException>(() => first.ReadStartTime()).Errno);
+    }
+
+    [Fact]
+    public void GetIdentity_ProcessExited_StaysTheSame()
+    {
+        using var child = Sleep();
+        using var process = PidFd.Open(child.Id);
+        var identity = process.GetIdentity();
+        process.SendSignal(SigKill);
+        child.WaitForExit();
+
+        if (identity.Pid != 0)
+        {
+            Assert.Skip("before Linux 6.9 an exited process has no identity any more");
+        }
+
+        Assert.Equal(identity, process.GetIdentity());
+    }
+
+    [Fact]
     public async Task HasExited_ProcessKilled_IsSeenByEpoll()
     {
         using var child = Sleep();

@@ -73,6 +73,47 @@ public sealed class FdSocketTests : IDisposable
         Assert.False(process.HasExited());
     }
 
+    [Fact]
+    public void OpenChecked_AsBeforeLinux65_BelievesThePeerOnlyWhileItHoldsTheConnection()
+    {
+        using (var process = PidFd.OpenChecked(_server, Environment.ProcessId))
+        {
+            Assert.Equal(Environment.ProcessId, process.Pid);
+        }
+
+        _client.Dispose();
+
+        Assert.Equal(Errno.ESRCH, Assert.Throws<LinuxException>(() => PidFd.OpenChecked(_server, Environment.ProcessId)).Errno);
+    }
+
+    [Fact]
+    public void HasHungUp_PeerClosed_IsTrue()
+    {
+        Assert.False(FdSocket.HasHungUp(_server));
+
+        _client.Dispose();
+
+        Assert.True(FdSocket.HasHungUp(_server));
+    }
+
+    [Fact]
+    public void TrySend_FileDisposed_ThrowsAndSendsNothing()
+    {
+        var file = Memfd.Create("disposed", 1);
+        file.Dispose();
+
+        Assert.Throws<ObjectDisposedException>(() => FdSocket.TrySend(_server, [1], [file]));
+        Assert.Null(FdSocket.TryReceive(_client, new byte[1], 1));
+    }
+
+    [Fact]
+    public void TrySend_PeerGone_IsEpipe()
+    {
+        _client.Dispose();
+
+        Assert.Equal(Errno.EPIPE, Assert.Throws<LinuxException>(() => FdSocket.TrySend(_server, [1], [])).Errno);
+    }
+
     public void Dispose()
     {
         _server.Dispose();

@@ -147,6 +147,39 @@ public sealed class FdChannelServerTests : TestBase
         Assert.False(error.Closing);
     }
 
+    [Fact]
+    public async Task Redeem_RevokedAtTheSameMoment_IsDeliveredDeadOrRefused()
+    {
+        var client = Connect();
+        for (int i = 0; i < 200; i++)
+        {
+            var grant = await Acquire(_owner, 4096);
+            var ending = Task.Run(() => _leases.EndAsync(grant.Lease.Id, EndReason.Operator, "", Cancellation), Cancellation);
+            client.Redeem(grant.Ticket);
+
+            FdResponse? answer = null;
+            while (answer is null or { ResponseCase: FdResponse.ResponseOneofCase.Notice })
+            {
+                var (response, packet) = (await client.Receive("the answer to a ticket"))!.Value;
+                answer = response;
+                await Wait.For(ending, "the end of the lease");
+                Assert.All(packet.Files, file => Assert.Equal(0ul, file.GetSize()));
+                packet.Dispose();
+            }
+
+            if (answer.ResponseCase == FdResponse.ResponseOneofCase.Delivery)
+            {
+                while ((await client.ReceiveNotice()).State != V1.LeaseState.Ended)
+                {
+                }
+            }
+            else
+            {
+                Assert.Contains((int)answer.Error.Code, new[] { NotFound, FailedPrecondition });
+            }
+        }
+    }
+
     [Theory]
     [InlineData("garbage")]
     [InlineData("empty")]

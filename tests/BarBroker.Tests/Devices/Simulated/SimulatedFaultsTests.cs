@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
+using System.Collections.Immutable;
 using BarBroker.Devices;
 using BarBroker.Devices.Simulated;
+using BarBroker.Leases;
 using BarBroker.Linux;
+using BarBroker.Linux.Time;
 using BarBroker.Testing;
 
 namespace BarBroker.Tests.Devices.Simulated;
@@ -153,6 +156,25 @@ public sealed class SimulatedFaultsTests : TestBase
         _device.Open();
         File.WriteAllText(_file, "vanish");
         await Wait.Until(() => reasons.Count > 1, "Lost raised again after the device came back");
+    }
+
+    [Fact]
+    public async Task Vanish_DeviceWithLeases_EndsThemAndComesBack()
+    {
+        using var device = new SimulatedDevice(new SimulatedDeviceOptions("sim1", [new(0, 16 * Page)], FaultsFile: _file));
+        await using var leases = new LeaseManager(new LeaseOptions(), [new DeviceRegistration(device)], 1, new BootTimeProvider());
+        leases.Start();
+        await Wait.For(leases.WaitFirstOpenAsync(Cancellation), "the device to open");
+        var request = new AcquireRequest("sim1", [new BufferRequest(0, [], Page)], BufferAccess.ReadWrite, MemoryAttribute.NonCached, null, null, ImmutableDictionary<string, string>.Empty, "");
+        var grant = await leases.AcquireAsync(request, new LeaseOwner(0, 0, Environment.ProcessId, "test"), Cancellation);
+
+        File.WriteAllText(_file, "vanish");
+
+        await Wait.Until(() => leases.Get(grant.Lease.Id).State == LeaseState.Ended, "the lease of a device that vanished to end");
+        Assert.Equal(EndReason.DeviceLost, leases.Get(grant.Lease.Id).EndReason);
+        await Wait.Until(() => leases.Device("sim1").State == DeviceState.Unavailable, "the device shown as gone");
+        File.Delete(_file);
+        await Wait.Until(() => leases.Device("sim1").State == DeviceState.Ready, "the device back");
     }
 
     private void Perform(string operation)
