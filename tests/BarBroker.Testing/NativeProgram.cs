@@ -44,9 +44,12 @@ public static class NativeProgram
     {
         var start = new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
         using var process = Process.Start(start)!;
-        var errors = process.StandardError.ReadToEndAsync();
-        string output = process.StandardOutput.ReadToEnd();
+        // Disposing the process closes no reader that was asked for.
+        using var output = process.StandardOutput;
+        using var errors = process.StandardError;
+        var errorText = errors.ReadToEndAsync();
+        string text = output.ReadToEnd() + errorText.GetAwaiter().GetResult();
         process.WaitForExit();
-        return (process.ExitCode, output + errors.GetAwaiter().GetResult());
+        return (process.ExitCode, text);
     }
 }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-using System.Diagnostics;
 using System.Net.Sockets;
 using BarBroker.Linux.Sockets;
 
@@ -19,9 +18,7 @@ internal static class Warmup
         using var client = FdSocket.Create();
         client.Connect(listener.LocalEndPoint!);
         using var server = accepting.GetAwaiter().GetResult();
-        using var process = Process.Start(new ProcessStartInfo("true") { RedirectStandardOutput = true, RedirectStandardInput = true })!;
-        process.WaitForExit();
-        return true;
+        return NativeProgram.Run("true").Status == 0;
     });
 
     public static void Run() => _ = Done.Value;
