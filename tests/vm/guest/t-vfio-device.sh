@@ -3,6 +3,7 @@
 # A VFIO device as the broker drives it, without daemon and leases: open, describe, export, close with proof, loss, reset, refusals.
 # shellcheck source=/dev/null
 . lab.sh
+needs vfioprobe
 
 shm0=$(address_of shm0)
 pair=$(address_of pair0),$(address_of pair1)
@@ -49,7 +50,7 @@ check_fails "a device that is not there is refused" vfioprobe 0000:ff:00.0 open
 expect_grep "and named" "no PCI device 0000:ff:00.0"
 vfiohold "$(address_of shm1)" 20 >/tmp/hold.out 2>&1 &
 holder=$!
-wait_until 10 "the holder" grep -q held /tmp/hold.out
+wait_until 30 "the holder" grep -q held /tmp/hold.out
 check_fails "a device in use elsewhere is refused" vfioprobe "$(address_of shm1)" open
 expect_grep "and said to be" "in use by another process"
 kill -9 $holder
@@ -57,7 +58,7 @@ kill -9 $holder
 mkfifo /tmp/hold-open
 vfioprobe "$shm0" open "export 2 0x0+0x1000" "say ready" wait <>/tmp/hold-open >/tmp/probe.out 2>&1 &
 probe=$!
-wait_until 10 "the probe" grep -q ready /tmp/probe.out
+wait_until 30 "the probe" grep -q ready /tmp/probe.out
 check_fails "a device that the broker has open is not free" vfiocheck "$shm0"
 kill -9 $probe
 wait $probe 2>/dev/null
@@ -65,7 +66,7 @@ check "SIGKILL frees it for another process at once" vfiocheck "$shm0"
 
 vfioprobe "$shm0" open "export 2 0x0+0x1000" "say ready" lost close >/tmp/probe.out 2>&1 &
 probe=$!
-wait_until 10 "the probe" grep -q ready /tmp/probe.out
+wait_until 30 "the probe" grep -q ready /tmp/probe.out
 check "a device in use can be unbound, since its user is told" sh -c "echo $shm0 >/sys/bus/pci/devices/$shm0/driver/unbind"
 check "its user ends well" wait $probe
 expect_grep "it was told why" "^lost: the kernel asks for the device back" /tmp/probe.out
@@ -74,9 +75,16 @@ check "no driver has it now" test ! -e "/sys/bus/pci/devices/$shm0/driver"
 echo "$shm0" >/sys/bus/pci/drivers_probe
 check "bound again it opens again" vfioprobe "$shm0" open close
 
+vfioprobe "$(address_of testdev0)" open "say ready" lost close >/tmp/probe.out 2>&1 &
+probe=$!
+wait_until 30 "the probe" grep -q ready /tmp/probe.out
+check "a device's port reports an error" host fault testdev0
+check "the device's user closes it" wait $probe
+expect_grep "since it was told" "^lost: the device reported an uncorrectable error" /tmp/probe.out
+
 vfioprobe "$(address_of shm2)" open "export 2 0x0+0x1000" "say ready" lost close >/tmp/probe.out 2>&1 &
 probe=$!
-wait_until 10 "the probe" grep -q ready /tmp/probe.out
+wait_until 30 "the probe" grep -q ready /tmp/probe.out
 check "a device in use can be unplugged" host unplug shm2
 check "its user ends well then, too" wait $probe
 expect_grep "and had proof that it was closed, then, too" "^closed" /tmp/probe.out
