@@ -17,7 +17,7 @@ internal static class Screen
             Ansi = plain ? AnsiSupport.No : AnsiSupport.Detect,
             ColorSystem = plain ? ColorSystemSupport.NoColors : ColorSystemSupport.Detect,
             Interactive = InteractionSupport.No,
-            Out = new AnsiConsoleOutput(Console.Out),
+            Out = new AnsiConsoleOutput(plain ? new TrimmingWriter(Console.Out) : Console.Out),
         });
         if (Console.IsOutputRedirected)
         {

@@ -17,7 +17,7 @@ internal static class Words
     /// <summary>Null for a value that says nothing.</summary>
     public static string? OrNull<T>(T value) where T : struct, Enum => Convert.ToInt32(value, CultureInfo.InvariantCulture) == 0 ? null : Of(value);
 
-    /// <summary>In the largest unit that leaves a whole number or one decimal.</summary>
+    /// <summary>In the largest unit, cut to two decimals: never more than there is.</summary>
     public static string Bytes(ulong bytes)
     {
         int unit = 0;
@@ -28,7 +28,7 @@ internal static class Words
             unit++;
         }
 
-        return string.Create(CultureInfo.InvariantCulture, $"{value:0.#} {_units[unit]}");
+        return string.Create(CultureInfo.InvariantCulture, $"{Math.Floor(value * 100) / 100:0.##} {_units[unit]}");
     }
 
     public static string Seconds(double? seconds) => seconds switch
