@@ -50,14 +50,16 @@ internal static class Failure
     {
         string details = string.Join(", ", new[]
         {
-            refusal.Field.Length > 0 ? $"field {refusal.Field}" : "",
-            refusal.LeaseId.Length > 0 ? $"lease {refusal.LeaseId}" : "",
-            refusal.Device.Length > 0 ? $"device {refusal.Device}" : "",
+            Missing("field", refusal.Field),
+            Missing("lease", refusal.LeaseId),
+            Missing("device", refusal.Device),
         }.Where(part => part.Length > 0));
         if (details.Length > 0)
         {
             Console.Error.WriteLine($"  ({Output.Words.Printable(details)})");
         }
+
+        string Missing(string name, string value) => value.Length > 0 && !refusal.Message.Contains(value, StringComparison.Ordinal) ? $"{name} {value}" : "";
     }
 
     private static IEnumerable<string> Names(Command command)

@@ -166,6 +166,7 @@ public sealed class BrokerClient : IAsyncDisposable
 
             if (_files is { } broken)
             {
+                _files = null;
                 await broken.DisposeAsync().ConfigureAwait(false);
             }
 

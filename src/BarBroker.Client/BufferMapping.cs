@@ -12,11 +12,13 @@ public sealed class BufferMapping : IDisposable
 {
     private readonly Lease _lease;
     private readonly Mapping _mapping;
+    private readonly MappingCopier _copier;
 
     internal BufferMapping(Lease lease, Mapping mapping, bool writable)
     {
         _lease = lease;
         _mapping = mapping;
+        _copier = new MappingCopier(mapping);
         IsWritable = writable;
     }
 
@@ -42,7 +44,7 @@ public sealed class BufferMapping : IDisposable
     /// <exception cref="LeaseLostException">The memory is gone; <see cref="LeaseLostException.Copied"/> bytes of the target are filled.</exception>
     public void CopyTo(ulong offset, Span<byte> target)
     {
-        int copied = _mapping.CopyOut(offset, target);
+        int copied = _copier.CopyOut(offset, target);
         if (copied < target.Length)
         {
             throw _lease.MemoryGone((ulong)copied);
@@ -59,7 +61,7 @@ public sealed class BufferMapping : IDisposable
             throw new InvalidOperationException("The buffer was mapped for reading only; map it with writable: true.");
         }
 
-        int copied = _mapping.CopyIn(offset, source);
+        int copied = _copier.CopyIn(offset, source);
         if (copied < source.Length)
         {
             throw _lease.MemoryGone((ulong)copied);
@@ -72,5 +74,9 @@ public sealed class BufferMapping : IDisposable
     /// <summary>One store of four bytes at an aligned offset, as a register needs it. SIGBUS once the lease is lost, or if the mapping is for reading only.</summary>
     public void Write32(ulong offset, uint value) => _mapping.Write32(offset, value);
 
-    public void Dispose() => _mapping.Dispose();
+    public void Dispose()
+    {
+        _copier.Dispose();
+        _mapping.Dispose();
+    }
 }

@@ -51,9 +51,8 @@ internal static class Options
     {
         var option = new Option<T>(name, aliases)
         {
-            Description = description,
+            Description = $"{description} [default: {words[0]}]",
             HelpName = string.Join('|', words),
-            DefaultValueFactory = _ => values[0],
             CustomParser = result => Array.IndexOf(words, Text(result)) is >= 0 and var index ? values[index] : Wrong<T>(result, name, $"one of {string.Join(", ", words)}")!,
         };
         return option;

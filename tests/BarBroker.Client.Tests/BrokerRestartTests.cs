@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+
+using BarBroker.Testing;
+using BarBroker.V1;
+
+namespace BarBroker.Client.Tests;
+
+public sealed class BrokerRestartTests : ClientTestBase
+{
+    [Fact]
+    public async Task ConnectAsync_NoBroker_SaysWhichSocket()
+    {
+        var options = new BrokerClientOptions { RuntimeDirectory = "/nonexistent" };
+
+        var unavailable = await Assert.ThrowsAsync<BrokerUnavailableException>(() => BrokerClient.ConnectAsync(options, Cancellation));
+
+        Assert.Equal("/nonexistent/broker.sock", unavailable.SocketPath);
+        Assert.Contains("barbrokerd", unavailable.Message, StringComparison.Ordinal);
+        Assert.False(unavailable.IsAccessDenied);
+    }
+
+    [Fact]
+    public async Task ConnectAsync_PathTooLong_SaysSo()
+    {
+        var options = new BrokerClientOptions { RuntimeDirectory = $"/{new string('x', 110)}" };
+
+        var unavailable = await Assert.ThrowsAsync<BrokerUnavailableException>(() => BrokerClient.ConnectAsync(options, Cancellation));
+
+        Assert.Contains("longer", unavailable.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task BrokerKilled_NobodyAnswers_TheLeaseIsLostByItsTtl()
+    {
+        var broker = Own(await BrokerProcess.StartAsync());
+        var client = await ConnectAsync(broker);
+        var lease = await client.AcquireAsync(LeaseRequest.OfSize("sim0", 4096) with { Ttl = TimeSpan.FromSeconds(1) }, Cancellation);
+        var lost = new TaskCompletionSource<LeaseLostEventArgs>();
+        lease.Lost += (_, args) => lost.SetResult(args);
+
+        await broker.KillAsync();
+
+        await Assert.ThrowsAsync<BrokerUnavailableException>(() => client.AcquireAsync(LeaseRequest.OfSize("sim0", 4096), Cancellation));
+        Assert.Equal(EndReason.Expired, (await Wait.For(lost.Task, "Lost is raised")).Reason);
+        await lease.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task BrokerRestarted_NewLeasesWorkAndOldOnesAreLost()
+    {
+        var broker = Own(await BrokerProcess.StartAsync());
+        var client = await ConnectAsync(broker);
+        var old = await client.AcquireAsync(LeaseRequest.OfSize("sim0", 4096), Cancellation);
+        var lost = new TaskCompletionSource<LeaseLostEventArgs>();
+        old.Lost += (_, args) => lost.SetResult(args);
+
+        await broker.KillAsync();
+        await broker.StartProcessAsync();
+
+        await using var fresh = await client.AcquireAsync(LeaseRequest.OfSize("sim0", 4096), Cancellation);
+        Assert.True(fresh.Epoch > old.Epoch, $"epoch {fresh.Epoch} after {old.Epoch}");
+        Assert.Contains("restarted", (await Wait.For(lost.Task, "the old lease is lost")).Detail, StringComparison.Ordinal);
+        using var mapping = fresh.Buffers[0].Map();
+        mapping.CopyFrom(0, new byte[4096]);
+        await old.DisposeAsync();
+    }
+}
