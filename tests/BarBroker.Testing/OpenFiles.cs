@@ -43,6 +43,7 @@ public sealed class OpenFiles
         kind.StartsWith("anon_inode:[eventpoll]", StringComparison.Ordinal)
         || kind.StartsWith("/proc/", StringComparison.Ordinal)
         || kind.EndsWith(".dll", StringComparison.Ordinal)
+        || kind.EndsWith(".pdb", StringComparison.Ordinal)
         || kind.EndsWith(".so", StringComparison.Ordinal);
 
     private static string? KindOf(FileSystemInfo entry)

@@ -14,7 +14,8 @@ internal static class BarPicture
     public static void Write(IAnsiConsole screen, BarDocument bar, IReadOnlyList<SegmentDocument>? segments)
     {
         screen.WriteLine();
-        screen.WriteLine($"BAR {bar.Index}: {Words.Bytes(bar.Size)}, {Words.Bytes(bar.Free)} free (largest hole {Words.Bytes(bar.LargestFree)}), {Words.Bytes(bar.Leased)} leased, {Words.Bytes(bar.Quarantined)} quarantined");
+        string quarantined = bar.Quarantined > 0 ? $", {Words.Bytes(bar.Quarantined)} quarantined" : "";
+        screen.WriteLine($"BAR {bar.Index}: {Words.Bytes(bar.Size)}, {Words.Bytes(bar.Free)} free (largest hole {Words.Bytes(bar.LargestFree)}), {Words.Bytes(bar.Leased)} leased{quarantined}");
         if (segments is null || bar.Size == 0)
         {
             return;

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+
+using BarBroker.Testing;
+
+namespace BarBroker.Cli.Tests;
+
+public sealed class OperatorTests : CliTestBase
+{
+    [Fact]
+    public async Task LeaseRevoke_Id_EndsTheLeaseAndTheHolderSaysSo()
+    {
+        var (holder, lease) = await HoldAsync("-s", "4096");
+
+        var revoked = await RunAsync("lease", "revoke", Id(lease), "--comment", "for a test");
+
+        Assert.Equal(0, revoked.Status);
+        Assert.Contains($"lease {Id(lease)} on sim0 ended (operator", revoked.Output, StringComparison.Ordinal);
+        var held = await holder.WaitAsync();
+        Assert.Equal(1, held.Status);
+        Assert.Contains("is lost: operator", held.Errors, StringComparison.Ordinal);
+        var ended = await LeaseAsync(Id(lease));
+        Assert.Equal(("ended", "operator"), (Text(ended, "state"), Text(ended, "end_reason")));
+        Assert.Contains("for a test", Text(ended, "end_detail"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task LeaseRevoke_SelectorWithGrace_RecallsFirst()
+    {
+        var (holder, lease) = await HoldAsync("-s", "4096", "--label", "job=7");
+
+        var revoked = (await RunAsync("-o", "json", "lease", "revoke", "--label", "job=7", "--grace", "300ms")).Json();
+
+        Assert.Equal((Id(lease), "ended"), (Id(revoked[0]), Text(revoked[0], "state")));
+        Assert.Contains("is recalled", (await holder.WaitAsync()).Errors, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task LeaseRevoke_DeviceFails_IsStuckUntilTheReset()
+    {
+        var (_, lease) = await HoldAsync("-s", "4096");
+        await File.WriteAllTextAsync(Broker.FaultsFile, "revoke fail EIO\n", Cancellation);
+
+        var revoked = await RunAsync("lease", "revoke", Id(lease));
+
+        Assert.Equal(6, revoked.Status);
+        Assert.Contains("stuck", revoked.Output, StringComparison.Ordinal);
+        Assert.Contains((await RunAsync("device", "show", "sim0")).Lines, line => line.StartsWith("!..", StringComparison.Ordinal));
+        File.Delete(Broker.FaultsFile);
+        Assert.Equal(0, (await RunAsync("device", "reset", "sim0")).Status);
+        Assert.Equal("ended", Text(await LeaseAsync(Id(lease)), "state"));
+    }
+
+    [Fact]
+    public async Task DeviceCordon_Acquire_IsRefusedUntilUncordon()
+    {
+        Assert.Equal(0, (await RunAsync("device", "cordon", "sim0", "--comment", "maintenance")).Status);
+
+        var refused = await RunAsync("lease", "acquire", "-d", "sim0", "-s", "4096", "--hold", "0s");
+
+        Assert.Equal(1, refused.Status);
+        Assert.Contains("cordoned", refused.Errors, StringComparison.Ordinal);
+        Assert.Equal("ready", Text((await RunAsync("-o", "json", "device", "uncordon", "sim0")).Json(), "state"));
+        Assert.Equal(0, (await RunAsync("lease", "acquire", "-d", "sim0", "-s", "4096", "--hold", "0s")).Status);
+    }
+
+    [Fact]
+    public async Task DeviceDrain_Leases_EndAndTheDeviceIsCordoned()
+    {
+        var (_, first) = await HoldAsync("-s", "4096");
+        var (_, second) = await HoldAsync("-s", "4096");
+
+        var drained = (await RunAsync("-o", "jsonl", "device", "drain", "sim0")).JsonLines();
+
+        Assert.Equal(new[] { Id(first), Id(second) }.Order(), drained.Select(Id).Order());
+        Assert.Equal("cordoned", Text((await RunAsync("-o", "json", "device", "show", "sim0")).Json(), "state"));
+    }
+
+    [Fact]
+    public async Task LeaseWatch_Jsonl_TellsALifeInOrder()
+    {
+        var watcher = Start("-o", "jsonl", "lease", "watch");
+        // Nothing tells from outside that the watch has begun: leases come and go until it saw a whole life.
+        await Wait.Until(
+            async () =>
+            {
+                await RunAsync("lease", "acquire", "-d", "sim0", "-s", "4096", "--hold", "0s");
+                return (await LeasesAsync("--ended")).Length >= 2;
+            },
+            "leases lived and ended");
+        watcher.Signal(2);
+
+        var seen = await watcher.WaitAsync();
+
+        var states = seen.Lines.Select(line => System.Text.Json.JsonSerializer.Deserialize<System.Text.Json.JsonElement>(line))
+            .Where(happened => happened.TryGetProperty("lease", out _))
+            .Select(happened => happened.GetProperty("lease"))
+            .GroupBy(Id, lease => Text(lease, "state"))
+            .Last()
+            .ToArray();
+        Assert.Equal("granted", states[0]);
+        Assert.Contains("active", states);
+        Assert.Equal("ended", states[^1]);
+    }
+}
