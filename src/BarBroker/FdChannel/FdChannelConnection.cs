@@ -80,6 +80,11 @@ internal sealed class FdChannelConnection(
         await notifying.ConfigureAwait(false);
 
         _notices.Writer.TryComplete();
+        if (stop.IsCancellationRequested)
+        {
+            SendLastNotices();
+        }
+
         Close();
         foreach (string lease in _told.Keys)
         {
@@ -87,6 +92,21 @@ internal sealed class FdChannelConnection(
         }
 
         server.Remove(this);
+    }
+
+    /// <summary>The broker ended its leases just before it stops: whoever reads learns of it.</summary>
+    private void SendLastNotices()
+    {
+        try
+        {
+            while (_notices.Reader.TryRead(out var lease) && SendNotice(lease) is null)
+            {
+            }
+        }
+        catch (LinuxException exception)
+        {
+            logger.Disconnected(peer.Pid, peer.Uid, exception.Message);
+        }
     }
 
     /// <summary>Runs one of the two loops; the end of one, for whatever reason, is the end of both.</summary>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using BarBroker.Configuration;
 using Microsoft.Extensions.Hosting.Systemd;
@@ -46,15 +47,28 @@ internal static class BrokerProgram
 
         // Does nothing where no service manager listens (sd_notify(3)).
         var manager = new SystemdNotifier();
-        manager.Notify(ServiceState.Ready);
+        Tell(manager, ServiceState.Ready, host.Log);
 
         // Starting leaves garbage behind (native type loading above all) that would stay resident until the first collection, which an idle
         // broker may never need.
         GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
         var end = await Task.WhenAny(stop.Task, host.Fault);
-        manager.Notify(ServiceState.Stopping);
+        Tell(manager, ServiceState.Stopping, host.Log);
         await host.StopAsync(await end);
         return end == stop.Task ? ExitCodes.Done : ExitCodes.Failed;
+    }
+
+    /// <summary>A service manager that does not listen any more must not keep the leases from being ended.</summary>
+    private static void Tell(SystemdNotifier manager, ServiceState state, ILogger log)
+    {
+        try
+        {
+            manager.Notify(state);
+        }
+        catch (SocketException exception)
+        {
+            HostLog.NotToldServiceManager(log, exception);
+        }
     }
 
     private static PosixSignalRegistration OnSignal(PosixSignal signal, Action action) => PosixSignalRegistration.Create(signal, context =>

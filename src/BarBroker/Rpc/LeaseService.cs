@@ -62,6 +62,11 @@ internal sealed class LeaseService(LeaseManager leases, ClientRegistry registry,
         {
             throw Stopping.Refusal();
         }
+        catch (IOException)
+        {
+            // The caller dropped the stream, as it may at any time. The token hears of it later than the reader does.
+            throw new RpcException(new Status(StatusCode.Cancelled, "The caller dropped the stream."));
+        }
     }
 
     public override async Task<V1.ReleaseResponse> Release(V1.ReleaseRequest request, ServerCallContext context)

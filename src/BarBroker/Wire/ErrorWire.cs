@@ -9,6 +9,12 @@ namespace BarBroker.Wire;
 /// <summary>Refusals as status codes and messages.</summary>
 internal static class ErrorWire
 {
+    /// <summary>
+    /// Messages name what the request named, and travel in HTTP/2 trailers, percent-encoded and once more in the details: a long one would pass what clients
+    /// take for headers (8 KiB by default with gRPC's C core), and they would see a broken connection instead of the refusal.
+    /// </summary>
+    private const int LongestMessage = 400;
+
     public static StatusCode ToStatusCode(this LeaseError error) => error switch
     {
         LeaseError.Invalid => StatusCode.InvalidArgument,
@@ -24,15 +30,15 @@ internal static class ErrorWire
     public static V1.ErrorDetail ToErrorDetail(this LeaseException refusal) => new()
     {
         Field = refusal.Field,
-        LeaseId = refusal.LeaseId,
-        Device = refusal.Device,
+        LeaseId = Shorten(refusal.LeaseId),
+        Device = Shorten(refusal.Device),
         EndReason = refusal.EndReason.ToWire(),
     };
 
     /// <summary>What a gRPC call ends with: code, message, and the detail where there is something in it.</summary>
     public static Google.Rpc.Status ToStatus(this LeaseException refusal)
     {
-        var status = new Google.Rpc.Status { Code = (int)refusal.Error.ToStatusCode(), Message = refusal.Message };
+        var status = new Google.Rpc.Status { Code = (int)refusal.Error.ToStatusCode(), Message = Shorten(refusal.Message) };
         var detail = refusal.ToErrorDetail();
         if (detail.CalculateSize() > 0)
         {
@@ -41,4 +47,6 @@ internal static class ErrorWire
 
         return status;
     }
+
+    private static string Shorten(string text) => text.Length <= LongestMessage ? text : $"{text.AsSpan(0, LongestMessage)}...";
 }
