@@ -49,15 +49,20 @@ internal sealed class Daemon : IAsyncDisposable
 
     /// <summary>Starts the daemon and waits until it says that it is ready (sd_notify(3)).</summary>
     /// <param name="launcher">What runs the daemon, such as setpriv with its arguments; empty: the test itself.</param>
-    public static async Task<Daemon> StartAsync(string directory, string configuration, params string[] launcher)
+    public static Task<Daemon> StartAsync(string directory, string configuration, params string[] launcher)
     {
         TestContext.Current.TestOutputHelper?.WriteLine($"daemon: {BrokerProgram.Description}");
+        return StartProgramAsync(BrokerProgram.Path, directory, configuration, launcher);
+    }
+
+    public static async Task<Daemon> StartProgramAsync(string program, string directory, string configuration, params string[] launcher)
+    {
         string notify = Path.Combine(directory, "notify");
         File.Delete(notify);
         var notifications = new Socket(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified);
         notifications.Bind(new UnixDomainSocketEndPoint(notify));
         File.SetUnixFileMode(notify, (UnixFileMode)0b110_110_110);
-        string[] command = [.. launcher, BrokerProgram.Path, "--config", configuration, "--runtime-dir", Path.Combine(directory, "run")];
+        string[] command = [.. launcher, program, "--config", configuration, "--runtime-dir", Path.Combine(directory, "run")];
         var start = new ProcessStartInfo(command[0], command[1..]) { RedirectStandardError = true, RedirectStandardOutput = true };
         start.Environment["NOTIFY_SOCKET"] = notify;
         start.Environment.Remove("JOURNAL_STREAM");
