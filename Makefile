@@ -27,7 +27,7 @@ lab: ## The demo on real VFIO devices, in a virtual machine
 	@scripts/lab
 
 lab-shell: ## A prompt in that virtual machine
-	@tests/vm/lab shell
+	@scripts/publish && scripts/lab-payload && tests/vm/lab shell --payload artifacts/lab-payload
 
 format: ## Put the code in shape
 	@dotnet format broker.sln
