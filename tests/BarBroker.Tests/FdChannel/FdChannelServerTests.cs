@@ -180,6 +180,34 @@ public sealed class FdChannelServerTests : TestBase
         }
     }
 
+    [Fact]
+    public async Task Redeem_EndsBeforeTheDelivery_EndIsToldAllTheSame()
+    {
+        using var subscription = _leases.Subscribe(new EndsWhatBecomesActive(_leases));
+        var client = Connect();
+        for (int i = 0; i < 20; i++)
+        {
+            var grant = await Acquire(_owner, 4096);
+            client.Redeem(grant.Ticket);
+
+            var (response, packet) = (await client.Receive("the answer to a ticket"))!.Value;
+            packet.Dispose();
+            if (response.ResponseCase == FdResponse.ResponseOneofCase.Error)
+            {
+                Assert.Equal(FailedPrecondition, (int)response.Error.Code);
+                continue;
+            }
+
+            V1.Lease notice;
+            do
+            {
+                notice = await client.ReceiveNotice();
+                Assert.Equal(grant.Lease.Id, notice.Id);
+            }
+            while (notice.State != V1.LeaseState.Ended);
+        }
+    }
+
     [Theory]
     [InlineData("garbage")]
     [InlineData("empty")]
