@@ -19,7 +19,7 @@ namespace BarBroker.Hosting;
 internal sealed class BrokerHost : IAsyncDisposable
 {
     private static readonly TimeSpan OpenPatience = TimeSpan.FromSeconds(2);
-    private static readonly TimeSpan CloseTimeout = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan CloseTimeout = TimeSpan.FromSeconds(3);
 
     private readonly BrokerOptions _options;
     private readonly ILoggerFactory _logs;
@@ -36,6 +36,7 @@ internal sealed class BrokerHost : IAsyncDisposable
     private readonly ProcessMetrics _processMetrics;
     private readonly TaskCompletionSource<string> _fault = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private bool _stopped;
+    private bool _disposed;
 
     private BrokerHost(BrokerOptions options, SocketAccess clients, SocketAccess operators, RuntimeDirectory directory, Action<ILoggingBuilder> logging)
     {
@@ -171,6 +172,12 @@ internal sealed class BrokerHost : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        if (_disposed)
+        {
+            return;
+        }
+
+        _disposed = true;
         await StopAsync("disposed");
         await _app.DisposeAsync();
         _registry.Dispose();

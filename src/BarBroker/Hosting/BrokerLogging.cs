@@ -9,7 +9,10 @@ internal static class BrokerLogging
 {
     public static void Configure(ILoggingBuilder logging)
     {
-        logging.SetMinimumLevel(LogLevel.Information).AddFilter("Microsoft", LogLevel.Warning).AddFilter("Grpc", LogLevel.Warning);
+        // What a client gets wrong is no event of the broker: the gRPC server logs messages that it cannot parse as errors, and could be made to fill
+        // the disk. What a service throws unexpectedly is logged by the interceptor,
+        // and what keeps the broker from starting is printed by the program.
+        logging.SetMinimumLevel(LogLevel.Information).AddFilter("Microsoft", LogLevel.Warning).AddFilter("Grpc", LogLevel.None).AddFilter("Microsoft.Extensions.Hosting", LogLevel.None);
         logging.Services.Configure<ConsoleLoggerOptions>(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
 
         // systemd.exec(5): set where stdout or stderr goes to the journal.

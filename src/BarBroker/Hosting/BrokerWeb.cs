@@ -29,6 +29,9 @@ internal static class BrokerWeb
         limits.MaxRequestBodySize = null;
         limits.MinRequestBodyDataRate = null;
         limits.MinResponseDataRate = null;
+
+        // A connection stays for as long as its process wants it; how many a uid may have is bounded.
+        limits.KeepAliveTimeout = Timeout.InfiniteTimeSpan;
         limits.MaxRequestHeaderCount = 32;
         limits.MaxRequestHeadersTotalSize = 8 * 1024;
         limits.MaxRequestLineSize = 4 * 1024;

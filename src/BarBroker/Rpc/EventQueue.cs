@@ -47,10 +47,10 @@ internal sealed class EventQueue : ILeaseObserver, IDisposable
     {
         try
         {
-            await watcher.WriteAsync(toMessage(null, null), _end.Token);
+            await WriteAsync(watcher, toMessage(null, null));
             await foreach (var (lease, device) in _events.Reader.ReadAllAsync(_end.Token))
             {
-                await watcher.WriteAsync(toMessage(lease, device), _end.Token);
+                await WriteAsync(watcher, toMessage(lease, device));
             }
         }
         catch (Exception exception) when (exception is OperationCanceledException or IOException or InvalidOperationException && (_overflown || _stopping.IsCancellationRequested))
@@ -65,6 +65,24 @@ internal sealed class EventQueue : ILeaseObserver, IDisposable
     {
         _subscription.Dispose();
         _end.Dispose();
+    }
+
+    /// <summary>
+    /// Waits for the watcher's window, but not for ever. Cancelling the write itself would reset the stream, and the watcher would not learn why; so it is
+    /// left pending, and goes out before the status if the watcher ever reads.
+    /// </summary>
+    private async Task WriteAsync<T>(IServerStreamWriter<T> watcher, T message)
+    {
+        var write = watcher.WriteAsync(message);
+        try
+        {
+            await write.WaitAsync(_end.Token);
+        }
+        catch (OperationCanceledException) when (!write.IsCompleted)
+        {
+            _ = write.ContinueWith(static task => task.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
+            throw;
+        }
     }
 
     private RpcException Ended() => _overflown

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 using BarBroker.Leases;
+using BarBroker.Linux;
 using BarBroker.Telemetry;
 using BarBroker.Wire;
 using Grpc.Core;
@@ -73,7 +74,9 @@ internal sealed class RefusalInterceptor(RpcMetrics metrics, ILogger<RefusalInte
                 return refusal.ToStatus().ToRpcException();
             case RpcException known:
                 return known;
-            case OperationCanceledException or IOException when context.CancellationToken.IsCancellationRequested:
+            case OperationCanceledException when context.CancellationToken.IsCancellationRequested:
+            case IOException and not LinuxException:
+                // Kestrel tells a reset stream or connection by an IOException; the token follows a moment later.
                 return new RpcException(new Status(StatusCode.Cancelled, "The caller went away or its deadline passed."));
             default:
                 RpcLog.Failed(log, context.Method, exception);

@@ -9,6 +9,9 @@ namespace BarBroker.Telemetry;
 /// <summary>The broker's diary: every grant and every end with its reason, what got stuck, and what became of devices.</summary>
 internal sealed partial class LeaseLog(ILogger<LeaseLog> log) : ILeaseObserver
 {
+    // Changes are told one at a time.
+    private readonly HashSet<string> _served = new(StringComparer.Ordinal);
+
     /// <summary>Devices are closed on purpose from now on.</summary>
     public bool IsStopping { get; set; }
 
@@ -40,10 +43,16 @@ internal sealed partial class LeaseLog(ILogger<LeaseLog> log) : ILeaseObserver
 
     public void DeviceChanged(DeviceInfo device)
     {
+        // Out of service by a decision (reset, revoke of the whole device) or a loss, or out of service still: then something failed.
+        bool wasServed = _served.Contains(device.Name);
+        _ = device.State == DeviceState.Unavailable ? _served.Remove(device.Name) : _served.Add(device.Name);
         switch (device)
         {
             case { State: DeviceState.Unavailable } when IsStopping:
                 DeviceClosed(log, device.Name);
+                break;
+            case { State: DeviceState.Unavailable } when wasServed:
+                DeviceWithdrawn(log, device.Name, device.Detail);
                 break;
             case { State: DeviceState.Unavailable }:
                 DeviceUnavailable(log, device.Name, device.Detail);
@@ -74,6 +83,9 @@ internal sealed partial class LeaseLog(ILogger<LeaseLog> log) : ILeaseObserver
 
     [LoggerMessage(EventId = 10, Level = LogLevel.Error, Message = "Device {Device} is unavailable: {Detail}")]
     private static partial void DeviceUnavailable(ILogger log, string device, string detail);
+
+    [LoggerMessage(EventId = 13, Level = LogLevel.Warning, Message = "Device {Device} is out of service: {Detail}")]
+    private static partial void DeviceWithdrawn(ILogger log, string device, string detail);
 
     [LoggerMessage(EventId = 12, Level = LogLevel.Information, Message = "Device {Device} is closed")]
     private static partial void DeviceClosed(ILogger log, string device);

@@ -72,7 +72,7 @@ public abstract class BrokerTest : TestBase
     }
 
     private protected void AddLogs(ILoggingBuilder logging) =>
-        logging.SetMinimumLevel(LogLevel.Debug).AddFilter("Microsoft", LogLevel.Warning).AddFilter("Grpc", LogLevel.Warning).AddProvider(Logs);
+        logging.SetMinimumLevel(LogLevel.Debug).AddFilter("Microsoft", LogLevel.Warning).AddFilter("Grpc", LogLevel.None).AddFilter("Microsoft.Extensions.Hosting", LogLevel.None).AddProvider(Logs);
 
     protected static GrpcChannel Open(string socket) => GrpcChannel.ForAddress("http://localhost", new GrpcChannelOptions
     {

@@ -83,7 +83,7 @@ public sealed class InvalidRequestTests : BrokerTest
 
         var exception = await Assert.ThrowsAsync<RpcException>(() => call.ResponseAsync);
 
-        Assert.Equal(StatusCode.InvalidArgument, exception.StatusCode);
+        Assert.Equal(StatusCode.Unknown, exception.StatusCode);
         await Client.ListDevicesAsync(new(), cancellationToken: Cancellation);
     }
 

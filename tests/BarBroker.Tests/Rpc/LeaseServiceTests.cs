@@ -258,6 +258,6 @@ public sealed class LeaseServiceTests : BrokerTest
             {
             }
         });
-        Assert.Equal(StatusCode.ResourceExhausted, exception.StatusCode);
+        Assert.True(exception.StatusCode == StatusCode.ResourceExhausted, exception.Status.ToString());
     }
 }

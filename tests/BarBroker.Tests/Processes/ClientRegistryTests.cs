@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+
+using System.Diagnostics;
+using System.Net.Sockets;
+using BarBroker.Leases;
+using BarBroker.Linux;
+using BarBroker.Processes;
+using BarBroker.Testing;
+
+namespace BarBroker.Tests.Processes;
+
+[Collection(typeof(Alone))]
+public sealed class ClientRegistryTests : TestBase
+{
+    private const string ConnectAndWait = """
+        #include <sys/socket.h>
+        #include <sys/un.h>
+        #include <string.h>
+        #include <stdio.h>
+        #include <unistd.h>
+        int main(int argc, char **argv) {
+            struct sockaddr_un to = { .sun_family = AF_UNIX };
+            if (argc < 2) return 2;
+            strncpy(to.sun_path, argv[1], sizeof to.sun_path - 1);
+            int s = socket(AF_UNIX, SOCK_STREAM, 0);
+            if (connect(s, (struct sockaddr *)&to, sizeof to)) { perror("connect"); return 1; }
+            char c;
+            return read(0, &c, 1) < 0;
+        }
+        """;
+
+    private readonly List<LeaseOwner> _exited = [];
+    private ClientRegistry _registry = null!;
+    private Socket _listener = null!;
+    private string _path = "";
+
+    public override async ValueTask InitializeAsync()
+    {
+        await base.InitializeAsync();
+        _path = Own(new TestDirectory()).File("s");
+        _listener = Own(new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified));
+        _listener.Bind(new UnixDomainSocketEndPoint(_path));
+        _listener.Listen();
+        _registry = Own(new ClientRegistry(
+            owner =>
+            {
+                lock (_exited)
+                {
+                    _exited.Add(owner);
+                }
+            },
+            Logs.CreateLogger<ClientRegistry>()));
+    }
+
+    [Fact]
+    public async Task Connected_SameProcessTwice_SameOwnerUntilBothAreReleased()
+    {
+        using var first = await Accept();
+        using var second = await Accept();
+
+        var one = _registry.Connected(first);
+        var two = _registry.Connected(second);
+
+        Assert.Same(one.Owner, two.Owner);
+        Assert.Equal((Environment.ProcessId, Users.EffectiveUid), (one.Owner.Pid, one.Owner.Uid));
+        _registry.Release(one);
+        Assert.Equal(1, _registry.Count);
+        _registry.Release(two);
+        Assert.Equal(0, _registry.Count);
+    }
+
+    [Fact]
+    public async Task LeaseChanged_LeaseOutlivesConnection_ProcessWatchedUntilItsEnd()
+    {
+        using var socket = await Accept();
+        var client = _registry.Connected(socket);
+        _registry.LeaseChanged(Lease(client.Owner, LeaseState.Granted));
+        _registry.Release(client);
+        Assert.Equal(1, _registry.Count);
+
+        _registry.LeaseChanged(Lease(client.Owner, LeaseState.Active));
+        Assert.Equal(1, _registry.Count);
+        _registry.LeaseChanged(Lease(client.Owner, LeaseState.Ended));
+
+        Assert.Equal(0, _registry.Count);
+    }
+
+    [Fact]
+    public async Task LeaseChanged_GrantedToForgottenProcess_ToldAsExited()
+    {
+        using var socket = await Accept();
+        var client = _registry.Connected(socket);
+        _registry.Release(client);
+
+        _registry.LeaseChanged(Lease(client.Owner, LeaseState.Granted));
+
+        await WaitForExit(client.Owner);
+    }
+
+    [Fact]
+    public async Task Watch_ProcessKilled_ToldOnceAndForgotten()
+    {
+        using var process = StartClient();
+        using var socket = await _listener.AcceptAsync(Cancellation);
+        var client = _registry.Connected(socket);
+        Assert.Equal(process.Id, client.Owner.Pid);
+
+        process.Kill();
+
+        await WaitForExit(client.Owner);
+        Assert.Equal(0, _registry.Count);
+        _registry.Release(client);
+        Assert.Single(_exited);
+    }
+
+    [Fact]
+    public async Task Connected_ProcessGone_Refused()
+    {
+        using var process = StartClient();
+        using var socket = await _listener.AcceptAsync(Cancellation);
+        process.Kill();
+        await process.WaitForExitAsync(Cancellation);
+
+        Assert.Throws<LinuxException>(() => _registry.Connected(socket));
+        Assert.Equal(0, _registry.Count);
+    }
+
+    private static LeaseInfo Lease(LeaseOwner owner, LeaseState state) => new(
+        "ls-0001", 1, "sim0", [], BarBroker.Devices.BufferAccess.ReadWrite, BarBroker.Devices.MemoryAttribute.NonCached, owner,
+        System.Collections.Immutable.ImmutableDictionary<string, string>.Empty, state, EndReason.None, "",
+        TimeSpan.FromSeconds(30), null, TimeSpan.Zero, null, null, 0, "");
+
+    private Process StartClient() => Own(Process.Start(new ProcessStartInfo(NativeProgram.Compile(ConnectAndWait, "connect-and-wait"), [_path]) { RedirectStandardInput = true })!);
+
+    private async Task<Socket> Accept()
+    {
+        var client = Own(new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified));
+        await client.ConnectAsync(new UnixDomainSocketEndPoint(_path), Cancellation);
+        return await _listener.AcceptAsync(Cancellation);
+    }
+
+    private Task WaitForExit(LeaseOwner owner) => Wait.Until(
+        () =>
+        {
+            lock (_exited)
+            {
+                return _exited.Contains(owner);
+            }
+        },
+        "the end of the process to be told");
+}

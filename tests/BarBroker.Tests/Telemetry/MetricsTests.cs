@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+
+using System.Text.RegularExpressions;
+using BarBroker.Testing;
+using BarBroker.Tests.Hosting;
+using BarBroker.V1;
+
+namespace BarBroker.Tests.Telemetry;
+
+public sealed partial class MetricsTests : BrokerTest
+{
+    // They need a stalled broker, or a device that fails, to appear.
+    private static readonly string[] NeedTrouble = ["barbroker_sweep_stalls_total", "barbroker_revoke_failures_total", "barbroker_expiry_lateness_seconds"];
+
+    [Fact]
+    public async Task Scrape_AfterLeases_WhatTheDocumentationLists()
+    {
+        var released = await Acquire();
+        await Client.ReleaseAsync(new ReleaseRequest { LeaseId = released.Id }, cancellationToken: Cancellation);
+
+        var served = NamePattern().Matches(await Scrape()).Select(match => match.Groups[1].Value).ToHashSet();
+        var documented = RowPattern().Matches(await File.ReadAllTextAsync(Path.Combine(Repository.Root, "docs/metrics.md"), Cancellation))
+            .Select(match => match.Groups[1].Value).ToHashSet();
+
+        Assert.Equal(documented.Except(NeedTrouble).Order(), served.Except(NeedTrouble).Order());
+        Assert.Subset(documented, NeedTrouble.ToHashSet());
+    }
+
+    [Fact]
+    public async Task Scrape_OneLease_ValuesAndBuckets()
+    {
+        await Acquire(2 * Page);
+
+        string text = await Scrape();
+
+        // Another broker of this process may be counted, too, so only this broker's own are looked for.
+        Assert.Matches("""barbroker_bar_bytes\{[^}]*bar="0"[^}]*device="sim0"[^}]*use="leased"[^}]*\} 8192""", text);
+        Assert.Matches("""barbroker_rpc_calls_total\{[^}]*code="OK"[^}]*method="barbroker.v1.LeaseService/Acquire"[^}]*\} \d+""", text);
+        Assert.Matches("""barbroker_acquire_duration_seconds_bucket\{[^}]*le="1E-05"|barbroker_acquire_duration_seconds_bucket\{[^}]*le="0.00001""", text);
+        Assert.Matches("""barbroker_connections\{[^}]*socket="client"[^}]*\} 1""", text);
+    }
+
+    private async Task<string> Scrape()
+    {
+        using var http = new HttpClient();
+        return await http.GetStringAsync(new Uri(Broker.MetricsUrl), Cancellation);
+    }
+
+    [GeneratedRegex(@"^# TYPE (barbroker_\w+) ", RegexOptions.Multiline)]
+    private static partial Regex NamePattern();
+
+    [GeneratedRegex(@"^\| `(barbroker_\w+)` \|", RegexOptions.Multiline)]
+    private static partial Regex RowPattern();
+}
