@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+
+namespace BarBroker.Bench;
+
+/// <summary>One measured figure.</summary>
+/// <param name="Bare">The same by the bare kernel operation, in the same run and unit; null where there is no such thing.</param>
+/// <param name="Ratio"><paramref name="Value"/> to <paramref name="Bare"/>.</param>
+internal sealed record Figure(string Name, string Unit, double Value, double? Bare, double? Ratio)
+{
+    public static Figure Of(string name, string unit, double value, double? bare = null) =>
+        new(name, unit, Math.Round(value, 3), bare is { } b ? Math.Round(b, 3) : null, bare is { } c and not 0 ? Math.Round(value / c, 2) : null);
+}

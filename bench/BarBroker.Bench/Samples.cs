@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+
+using System.Diagnostics;
+
+namespace BarBroker.Bench;
+
+/// <summary>Durations of one operation.</summary>
+internal sealed class Samples(int capacity)
+{
+    private readonly List<double> _microseconds = new(capacity);
+
+    public void AddSince(long timestamp) => _microseconds.Add(Stopwatch.GetElapsedTime(timestamp).TotalMicroseconds);
+
+    public void Add(double microseconds) => _microseconds.Add(microseconds);
+
+    /// <summary>In microseconds; the fraction is 0.5 for the median.</summary>
+    public double Quantile(double fraction)
+    {
+        _microseconds.Sort();
+        return _microseconds[(int)((_microseconds.Count - 1) * fraction)];
+    }
+}
