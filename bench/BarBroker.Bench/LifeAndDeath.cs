@@ -14,7 +14,7 @@ internal static class LifeAndDeath
         await using var client = await BrokerClient.ConnectAsync(new BrokerClientOptions { RuntimeDirectory = broker.RuntimeDirectory });
         using var channel = Channels.Operator(broker);
         var operators = new OperatorService.OperatorServiceClient(channel);
-        var request = new LeaseRequest { Device = "sim0", Buffers = [LeaseBufferRequest.OfSize(0, size)] };
+        var request = LeaseRequest.OfSize("sim0", size);
         var acquire = new Samples(rounds);
         var revoke = new Samples(rounds);
         for (int i = 0; i < rounds; i++)

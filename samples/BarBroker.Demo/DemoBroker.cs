@@ -2,7 +2,6 @@
 
 using System.Diagnostics;
 using System.Net.Sockets;
-using BarBroker.Linux;
 using BarBroker.Linux.Processes;
 using Spectre.Console;
 
@@ -19,13 +18,7 @@ internal sealed class DemoBroker : IAsyncDisposable
           // A device of memory, for trying things out; enforced by the kernel all the same.
           "devices": [ { "name": "sim0", "kind": "simulated", "bars": [ { "index": 0, "size": "1MiB" } ] } ],
           "metrics": { "address": "127.0.0.1:0" }
-          SOCKETS
         }
-        """;
-
-    /// <summary>The groups of an installed broker need not exist here. Root has to name others; anybody else's sockets are his own.</summary>
-    private const string RootsSockets = """
-        , "sockets": { "clientGroup": "root", "operatorGroup": "root" }
         """;
 
     private readonly string _barctl;
@@ -37,7 +30,7 @@ internal sealed class DemoBroker : IAsyncDisposable
         _barctl = barctl;
         RuntimeDirectory = Directory.CreateTempSubdirectory("barbroker-demo-").FullName;
         string configuration = Path.Combine(RuntimeDirectory, "broker.json");
-        File.WriteAllText(configuration, Settings.Replace("SOCKETS", Users.EffectiveUid == 0 ? RootsSockets : "", StringComparison.Ordinal));
+        File.WriteAllText(configuration, Settings);
         var start = new ProcessStartInfo(daemon, ["--config", configuration, "--runtime-dir", RuntimeDirectory]) { RedirectStandardError = true, RedirectStandardOutput = true };
         _daemon = Process.Start(start) ?? throw new InvalidOperationException($"{daemon} did not start");
         Log = Path.Combine(RuntimeDirectory, "log");

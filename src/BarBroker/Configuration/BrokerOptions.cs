@@ -15,6 +15,9 @@ internal sealed record BrokerOptions
     /// <summary>Where the sockets are.</summary>
     public string RuntimeDirectory { get; init; } = DefaultRuntimeDirectory;
 
+    /// <summary>In a directory that the command line names: a broker of the user's own, not the system's.</summary>
+    public bool IsPersonal { get; init; }
+
     public string StateDirectory { get; init; } = DefaultStateDirectory;
 
     /// <summary>Who may open the client and the fd socket. Null: not configured.</summary>

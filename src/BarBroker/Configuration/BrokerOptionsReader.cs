@@ -34,6 +34,7 @@ internal static class BrokerOptionsReader
         {
             RuntimeDirectory = runtime,
             StateDirectory = state,
+            IsPersonal = runtimeDirectory is not null,
             ClientGroup = sockets.Text("clientGroup"),
             OperatorGroup = sockets.Text("operatorGroup"),
             Metrics = Metrics(file.Section("metrics")),

@@ -18,22 +18,22 @@ internal sealed record SocketAccess(uint? Group)
     public uint Mode => Group is null ? OwnerOnly : OwnerAndGroup;
 
     /// <summary>
-    /// Finds the groups. Somebody other than root who configured none gets sockets of his own; whoever named a group, or is root, gets the group or
-    /// an error, never a socket that is open to others than meant.
+    /// Finds the groups. A broker in a directory of its own (<c>--runtime-dir</c>) for which none is configured has sockets for its own user only; the
+    /// system's broker, and whoever named a group, gets the group or an error, never a socket that is open to others than meant.
     /// </summary>
     /// <exception cref="ConfigurationException">A group does not exist.</exception>
     public static (SocketAccess Client, SocketAccess Operator) Resolve(BrokerOptions options, string file)
     {
         var faults = new ConfigurationFaults();
-        var client = Resolve("sockets.clientGroup", options.ClientGroup, DefaultClientGroup, faults);
-        var forOperators = Resolve("sockets.operatorGroup", options.OperatorGroup, DefaultOperatorGroup, faults);
+        var client = Resolve(options, "sockets.clientGroup", options.ClientGroup, DefaultClientGroup, faults);
+        var forOperators = Resolve(options, "sockets.operatorGroup", options.OperatorGroup, DefaultOperatorGroup, faults);
         faults.ThrowIfAny(file);
         return (client, forOperators);
     }
 
-    private static SocketAccess Resolve(string key, string? configured, string usual, ConfigurationFaults faults)
+    private static SocketAccess Resolve(BrokerOptions options, string key, string? configured, string usual, ConfigurationFaults faults)
     {
-        if (configured is null && Users.EffectiveUid != 0)
+        if (configured is null && options.IsPersonal)
         {
             return new SocketAccess((uint?)null);
         }
