@@ -57,7 +57,10 @@ static int receive_fd(int sock)
     struct iovec iov = {&byte, 1};
     struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
     int fd;
-    if (recvmsg(sock, &msg, MSG_CMSG_CLOEXEC) != 1)
+    ssize_t length = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC);
+    if (length == 0)
+        exit(0);
+    if (length != 1)
         die("recvmsg");
     memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof fd);
     return fd;
