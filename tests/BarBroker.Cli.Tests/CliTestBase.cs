@@ -5,15 +5,16 @@ using BarBroker.Testing;
 
 namespace BarBroker.Cli.Tests;
 
-/// <summary>barctl with a broker of the test's own.</summary>
-public abstract class CliTestBase : TestBase
+/// <summary>barctl with a broker that the tests of a class share; each begins without leases, on a device that is ready.</summary>
+public abstract class CliTestBase(BrokerFixture fixture) : TestBase, IClassFixture<BrokerFixture>
 {
-    private protected BrokerProcess Broker { get; private set; } = null!;
+    private protected BrokerProcess Broker => fixture.Broker;
 
     public override async ValueTask InitializeAsync()
     {
         await base.InitializeAsync();
-        Broker = Own(await BrokerProcess.StartAsync());
+        await Wait.Until(async () => (await LeasesAsync()).Length == 0, "the leases of the test before have ended");
+        await RunAsync("device", "uncordon", "sim0");
     }
 
     private protected Task<BarctlResult> RunAsync(params string[] arguments) => Barctl.RunAsync(Broker.RuntimeDirectory, arguments);

@@ -2,10 +2,11 @@
 
 using System.Diagnostics;
 using BarBroker.Linux;
+using BarBroker.Testing;
 
 namespace BarBroker.Cli.Tests;
 
-public sealed class ExitCodeTests : CliTestBase
+public sealed class ExitCodeTests(BrokerFixture fixture) : CliTestBase(fixture)
 {
     public static TheoryData<string[]> UsageErrors { get; } = new(
         ["frobnicate"],

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 using System.Text.Json;
+using BarBroker.Testing;
 
 namespace BarBroker.Cli.Tests;
 
-public sealed class OutputTests : CliTestBase
+public sealed class OutputTests(BrokerFixture fixture) : CliTestBase(fixture)
 {
     [Fact]
     public async Task DeviceList_EveryFormat_HasTheSameDevice()

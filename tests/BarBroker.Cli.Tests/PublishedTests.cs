@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
+using BarBroker.Testing;
 
 namespace BarBroker.Cli.Tests;
 
 /// <summary>The program that users get: Native AOT has its own ways to fail.</summary>
-public sealed class PublishedTests : CliTestBase
+public sealed class PublishedTests(BrokerFixture fixture) : CliTestBase(fixture)
 {
     [Fact]
     public async Task Published_Commands_WorkAsTheBuiltOnes()

@@ -4,7 +4,7 @@ using BarBroker.Testing;
 
 namespace BarBroker.Cli.Tests;
 
-public sealed class RunTests : CliTestBase
+public sealed class RunTests(BrokerFixture fixture) : CliTestBase(fixture)
 {
     private const int SigInt = 2;
     private const int SigUsr1 = 10;
@@ -146,10 +146,12 @@ public sealed class RunTests : CliTestBase
     [Fact]
     public async Task Run_LeaseIsLostAndIgnored_TheCommandGoesOn()
     {
-        var barctl = Start("run", "-d", "sim0", "-s", "4096", "--on-lost", "ignore", "--", "sh", "-c", "read line < /dev/null; while [ ! -e \"$0\" ]; do sleep 0.05; done; exit 3", Path.Combine(Broker.RuntimeDirectory, "go"));
+        using var directory = new TestDirectory();
+        string go = directory.File("go");
+        var barctl = Start("run", "-d", "sim0", "-s", "4096", "--on-lost", "ignore", "--", "sh", "-c", "while [ ! -e \"$0\" ]; do sleep 0.05; done; exit 3", go);
         await RunAsync("lease", "revoke", await ActiveLeaseAsync());
 
-        await File.WriteAllTextAsync(Path.Combine(Broker.RuntimeDirectory, "go"), "", Cancellation);
+        await File.WriteAllTextAsync(go, "", Cancellation);
 
         Assert.Equal(3, (await barctl.WaitAsync()).Status);
     }

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-using BarBroker.Testing;
-
-namespace BarBroker.Client.Tests;
+namespace BarBroker.Testing;
 
 /// <summary>One broker for the tests of a class; each test cleans up its leases.</summary>
 public sealed class BrokerFixture : IAsyncLifetime
 {
-    internal BrokerProcess Broker { get; private set; } = null!;
+    public BrokerProcess Broker { get; private set; } = null!;
 
     public async ValueTask InitializeAsync() => Broker = await BrokerProcess.StartAsync();
 
