@@ -8,8 +8,8 @@ namespace BarBroker.Devices.Vfio;
 
 /// <summary>A PCI device that belongs to vfio-pci or a variant of it.</summary>
 /// <remarks>
-/// Buffers are always read-write: a dmabuf that is exported O_RDONLY refuses writable mappings, but an importing driver is never asked for the
-/// mode of the file (dma_buf_get and dma_buf_attach in drivers/dma-buf/dma-buf.c), so a device would write through it.
+/// Buffers are always read-write: the kernel opens an exported file O_RDONLY if asked to, but an importing driver is never asked for the mode of
+/// the file (dma_buf_get and dma_buf_attach in drivers/dma-buf/dma-buf.c), so a device would write through it.
 /// </remarks>
 internal sealed class VfioDevice(VfioDeviceOptions options) : IBarDevice
 {

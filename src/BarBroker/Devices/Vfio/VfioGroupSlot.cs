@@ -11,8 +11,9 @@ namespace BarBroker.Devices.Vfio;
 /// interface, belong to one iommufd; so the first device of the group opens them and the last one closes them.
 /// </summary>
 /// <remarks>
-/// Nothing here waits for a device: a device file is closed before its use of the group is given back. (In the kernel, closing a device file holds its
-/// group's lock, so a close that is stuck also holds up opening another device of the same group. Nothing done here could change that.)
+/// A device file is closed, which may take for ever, before its use of the group is given back, so that no lock is held here meanwhile. (In the kernel,
+/// closing a device file holds its group's lock, so that a close that is stuck also holds up opening another device of the same group. Nothing done
+/// here could change that.)
 /// </remarks>
 internal sealed class VfioGroupSlot
 {
@@ -21,65 +22,43 @@ internal sealed class VfioGroupSlot
 
     private readonly Lock _gate = new();
     private readonly string _groupPath;
-    private readonly string _containerPath;
-    private readonly string _iommuPath;
+    private readonly string _devRoot;
     private int _users;
-    private VfioGroup? _group;
-    private VfioContainer? _container;
-    private IommuFd? _iommu;
-    private uint _addressSpace;
+    private VfioAccess? _access;
 
     private VfioGroupSlot(string devRoot, string group)
     {
+        _devRoot = devRoot;
         _groupPath = Path.Combine(devRoot, "vfio", group);
-        _containerPath = Path.Combine(devRoot, "vfio/vfio");
-        _iommuPath = Path.Combine(devRoot, "iommu");
     }
 
     public static VfioGroupSlot Of(string devRoot, string group) =>
         _slots.GetOrAdd($"{devRoot}\n{group}", static (_, parts) => new VfioGroupSlot(parts.devRoot, parts.group), (devRoot, group));
 
-    /// <summary>Opens a device by way of its group.</summary>
-    public VfioDeviceFile OpenByGroup(PciNode device)
+    /// <summary>Opens a device of the group, and first what it takes to do that.</summary>
+    /// <param name="by">Not <see cref="VfioInterface.Automatic"/>.</param>
+    public VfioDeviceFile Open(PciNode device, VfioInterface by)
     {
         lock (_gate)
         {
-            if (_iommu is not null)
+            if (_access is not null && _access.Interface != by)
             {
-                throw new IOException($"{device.Address}: another device of IOMMU group {device.Group} is open by its character device; all of a group must be opened the same way.");
+                throw new IOException($"{device.Address}: another device of IOMMU group {device.Group} is open by the kernel's other interface; all of a group must be opened the same way.");
             }
 
-            return Opened(() =>
+            _users++;
+            try
             {
-                if (_group is null)
-                {
-                    OpenGroup(device);
-                }
-
-                return _group!.OpenDevice(device.Address);
-            });
-        }
-    }
-
-    /// <summary>Opens a device by its own character device.</summary>
-    public VfioDeviceFile OpenByCharacterDevice(PciNode device, string node)
-    {
-        lock (_gate)
-        {
-            if (_group is not null)
-            {
-                throw new IOException($"{device.Address}: IOMMU group {device.Group} is open as a whole for another of its devices; all of a group must be opened the same way.");
+                _access ??= by is VfioInterface.Group
+                    ? GroupAccess.Open(_groupPath, Path.Combine(_devRoot, "vfio/vfio"), device)
+                    : CharacterDeviceAccess.Open(Path.Combine(_devRoot, "vfio/devices"), Path.Combine(_devRoot, "iommu"), device);
+                return _access.OpenDevice(device);
             }
-
-            return Opened(() =>
+            catch
             {
-                if (_iommu is null)
-                {
-                    OpenIommu(device);
-                }
-
-                return OpenAndBind(device, node);
-            });
+                GiveBack();
+                throw;
+            }
         }
     }
 
@@ -88,8 +67,7 @@ internal sealed class VfioGroupSlot
     {
         lock (_gate)
         {
-            _users--;
-            CloseUnused();
+            GiveBack();
         }
     }
 
@@ -130,140 +108,22 @@ internal sealed class VfioGroupSlot
         }
     }
 
-    /// <summary>Resets the slot or bus of a device of this group that was opened by way of it, or of one opened by its character device.</summary>
+    /// <summary>Resets the slot or bus of an open device of the group.</summary>
     public void HotReset(VfioDeviceFile device)
     {
         lock (_gate)
         {
-            device.HotReset(_group);
+            _access!.HotReset(device);
         }
     }
 
-    private VfioDeviceFile Opened(Func<VfioDeviceFile> open)
+    private void GiveBack()
     {
-        _users++;
-        try
+        _users--;
+        if (_users == 0)
         {
-            return open();
+            _access?.Dispose();
+            _access = null;
         }
-        catch
-        {
-            _users--;
-            CloseUnused();
-            throw;
-        }
-    }
-
-    private void OpenGroup(PciNode device)
-    {
-        try
-        {
-            _group = VfioGroup.Open(_groupPath);
-            _container = VfioContainer.Open(_containerPath);
-        }
-        catch (LinuxException failure)
-        {
-            throw VfioAdvice.NodeFailed(failure, device);
-        }
-
-        if (!_group.IsViable())
-        {
-            throw VfioAdvice.NotViable(device);
-        }
-
-        if (!_container.HasType1V2())
-        {
-            throw new IOException($"{device.Address}: the kernel offers no type1 v2 IOMMU for vfio; load the module vfio_iommu_type1.");
-        }
-
-        try
-        {
-            _group.SetContainer(_container);
-            _container.SetType1V2();
-        }
-        catch (LinuxException failure)
-        {
-            throw VfioAdvice.IommuFailed(failure, device);
-        }
-    }
-
-    private void OpenIommu(PciNode device)
-    {
-        try
-        {
-            _iommu = IommuFd.Open(_iommuPath);
-        }
-        catch (LinuxException failure)
-        {
-            throw VfioAdvice.NodeFailed(failure, device);
-        }
-
-        _addressSpace = _iommu.AllocateAddressSpace();
-    }
-
-    private VfioDeviceFile OpenAndBind(PciNode device, string node)
-    {
-        VfioDeviceFile file;
-        try
-        {
-            file = VfioDeviceFile.Open(node, device.Address);
-        }
-        catch (LinuxException failure)
-        {
-            throw VfioAdvice.NodeFailed(failure, device);
-        }
-
-        try
-        {
-            BindAndAttach(file, device);
-            return file;
-        }
-        catch
-        {
-            file.Dispose();
-            throw;
-        }
-    }
-
-    private void BindAndAttach(VfioDeviceFile file, PciNode device)
-    {
-        try
-        {
-            file.Bind(_iommu!);
-        }
-        catch (LinuxException failure) when (failure.Errno is Errno.EBUSY or Errno.EPERM)
-        {
-            throw VfioAdvice.NotViable(device);
-        }
-        catch (LinuxException failure) when (failure.Errno is Errno.EINVAL)
-        {
-            // vfio_df_open: a device opens once by its character device.
-            throw new IOException($"{device.Address} is in use by another process; only one can have it.", failure);
-        }
-
-        try
-        {
-            file.Attach(_addressSpace);
-        }
-        catch (LinuxException failure)
-        {
-            throw VfioAdvice.IommuFailed(failure, device);
-        }
-    }
-
-    private void CloseUnused()
-    {
-        if (_users > 0)
-        {
-            return;
-        }
-
-        // The group leaves its container when it is closed; then the container is empty and goes.
-        _group?.Dispose();
-        _group = null;
-        _container?.Dispose();
-        _container = null;
-        _iommu?.Dispose();
-        _iommu = null;
     }
 }

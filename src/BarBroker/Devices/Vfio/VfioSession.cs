@@ -29,7 +29,7 @@ internal sealed class VfioSession : IDisposable
         VfioAdvice.Check(node);
         var group = VfioGroupSlot.Of(options.DevRoot, node.Group!);
         int? enabledBefore = node.EnableCount;
-        var file = CharacterDevice(node, options) is { } path ? group.OpenByCharacterDevice(node, path) : group.OpenByGroup(node);
+        var file = group.Open(node, Choose(node, options));
         var session = new VfioSession(node, group, file, enabledBefore, options.SysfsRoot);
         try
         {
@@ -69,16 +69,17 @@ internal sealed class VfioSession : IDisposable
         _closed = true;
     }
 
-    private static string? CharacterDevice(PciNode node, VfioDeviceOptions options)
+    private static VfioInterface Choose(PciNode node, VfioDeviceOptions options)
     {
-        string? path = node.CharacterDevice is { } name ? Path.Combine(options.DevRoot, "vfio/devices", name) : null;
-        bool usable = path is not null && System.IO.File.Exists(path) && System.IO.File.Exists(Path.Combine(options.DevRoot, "iommu"));
-        return options.Interface switch
+        if (options.Interface is not VfioInterface.Automatic)
         {
-            VfioInterface.Group => null,
-            VfioInterface.CharacterDevice => path ?? throw new IOException(
-                $"{node.Address} has no character device: the kernel is built without CONFIG_VFIO_DEVICE_CDEV. Open it by its group."),
-            _ => usable ? path : null,
-        };
+            return options.Interface;
+        }
+
+        return node.CharacterDevice is { } name
+            && System.IO.File.Exists(Path.Combine(options.DevRoot, "vfio/devices", name))
+            && System.IO.File.Exists(Path.Combine(options.DevRoot, "iommu"))
+            ? VfioInterface.CharacterDevice
+            : VfioInterface.Group;
     }
 }
