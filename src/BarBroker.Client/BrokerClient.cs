@@ -122,7 +122,8 @@ public sealed class BrokerClient : IAsyncDisposable
         if (response.Ticket.IsEmpty)
         {
             return Table.Find(response.Lease.Id) ?? throw new LeaseRefusedException(
-                StatusCode.AlreadyExists, $"Request {message.RequestId} gave lease {response.Lease.Id}, whose fds were fetched already; use another request id.") { LeaseId = response.Lease.Id };
+                StatusCode.AlreadyExists, $"Request {message.RequestId} gave lease {response.Lease.Id}, whose fds were fetched already; use another request id.")
+            { LeaseId = response.Lease.Id };
         }
 
         try

@@ -123,7 +123,9 @@ public sealed class LossTests(BrokerFixture fixture) : ClientTestBase, IClassFix
         var client = await ConnectAsync(fixture.Broker);
         var request = LeaseRequest.OfSize("sim0", 4096) with
         {
-            Ttl = TimeSpan.FromSeconds(1.5), HangLimit = TimeSpan.FromSeconds(1.5), KeepAlive = KeepAliveMode.WhileProcessLives,
+            Ttl = TimeSpan.FromSeconds(1.5),
+            HangLimit = TimeSpan.FromSeconds(1.5),
+            KeepAlive = KeepAliveMode.WhileProcessLives,
         };
         await using var lease = await client.AcquireAsync(request, Cancellation);
         var lost = new TaskCompletionSource();
