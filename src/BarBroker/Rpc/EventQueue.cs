@@ -15,7 +15,7 @@ internal sealed class EventQueue : ILeaseObserver, IDisposable
         new BoundedChannelOptions(Capacity) { SingleReader = true, FullMode = BoundedChannelFullMode.Wait });
 
     private readonly CancellationTokenSource _end;
-    private readonly CancellationToken _stopping;
+    private readonly CancellationTokenRegistration _stopping;
     private readonly IDisposable _subscription;
     private readonly uint? _uid;
     private volatile bool _overflown;
@@ -26,9 +26,11 @@ internal sealed class EventQueue : ILeaseObserver, IDisposable
     public EventQueue(LeaseManager leases, uint? uid, CancellationToken stopping, CancellationToken cancellation)
     {
         _uid = uid;
-        _stopping = stopping;
-        _end = CancellationTokenSource.CreateLinkedTokenSource(stopping, cancellation);
+        _end = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         _subscription = leases.Subscribe(this);
+
+        // What is queued, the ends of the leases above all, still goes out.
+        _stopping = stopping.UnsafeRegister(static queue => ((EventQueue)queue!)._events.Writer.TryComplete(), this);
     }
 
     public void LeaseChanged(LeaseInfo lease)
@@ -53,7 +55,7 @@ internal sealed class EventQueue : ILeaseObserver, IDisposable
                 await WriteAsync(watcher, toMessage(lease, device));
             }
         }
-        catch (Exception exception) when (exception is OperationCanceledException or IOException or InvalidOperationException && (_overflown || _stopping.IsCancellationRequested))
+        catch (Exception exception) when (exception is OperationCanceledException or IOException or InvalidOperationException && _overflown)
         {
             throw Ended();
         }
@@ -64,6 +66,7 @@ internal sealed class EventQueue : ILeaseObserver, IDisposable
     public void Dispose()
     {
         _subscription.Dispose();
+        _stopping.Dispose();
         _end.Dispose();
     }
 
@@ -91,7 +94,7 @@ internal sealed class EventQueue : ILeaseObserver, IDisposable
 
     private void Add((LeaseInfo?, DeviceInfo?) happened)
     {
-        if (!_overflown && !_events.Writer.TryWrite(happened))
+        if (!_overflown && !_events.Writer.TryWrite(happened) && !_events.Reader.Completion.IsCompleted && _events.Reader.Count >= Capacity)
         {
             _overflown = true;
             ThreadPool.UnsafeQueueUserWorkItem(static queue => queue.Cancel(), this, preferLocal: false);

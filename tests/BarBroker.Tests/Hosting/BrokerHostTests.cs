@@ -12,6 +12,8 @@ namespace BarBroker.Tests.Hosting;
 
 public sealed class BrokerHostTests : BrokerTest
 {
+    private static readonly StatusCode[] Expected = [StatusCode.Unavailable, StatusCode.Internal];
+
     protected override string More => """ "limits": { "connectionsPerUid": 8 }, """;
 
     [Fact]
@@ -123,8 +125,10 @@ public sealed class BrokerHostTests : BrokerTest
         });
         await Wait.For(stopping, "the broker to stop");
         Assert.Equal((lease.Id, LeaseState.Ended, EndReason.BrokerShutdown), (ended?.Id, ended?.State ?? 0, ended?.EndReason ?? 0));
-        Assert.True(end.StatusCode == StatusCode.Unavailable, end.Status.ToString());
-        Assert.Equal(StatusCode.Unavailable, (await Assert.ThrowsAsync<RpcException>(() => keepAlive.ResponseStream.MoveNext(Cancellation))).StatusCode);
+
+        // UNAVAILABLE; or INTERNAL, from a client that sees the connection close before it has read that.
+        Assert.Contains(end.StatusCode, Expected);
+        Assert.Contains((await Assert.ThrowsAsync<RpcException>(() => keepAlive.ResponseStream.MoveNext(Cancellation))).StatusCode, Expected);
         Assert.False(File.Exists(ClientSocket));
     }
 
