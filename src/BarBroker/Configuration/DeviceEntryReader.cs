@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-using System.Collections.Immutable;
 using System.Buffers;
+using System.Collections.Immutable;
 using BarBroker.Devices;
 using BarBroker.Devices.Vfio;
 

@@ -72,4 +72,5 @@ internal sealed class EpochFile(string stateDirectory)
     {
         using var directory = Linux.FileDescriptor.Open(stateDirectory, writable: false);
         directory.Sync();
-    }}
+    }
+}

@@ -55,7 +55,7 @@ internal sealed class EventQueue : ILeaseObserver, IDisposable
                 await WriteAsync(watcher, toMessage(lease, device));
             }
         }
-        catch (Exception exception) when (exception is OperationCanceledException or IOException or InvalidOperationException && _overflown)
+        catch (Exception exception) when (exception is OperationCanceledException or IOException && _overflown)
         {
             throw Ended();
         }

@@ -32,7 +32,7 @@ internal sealed class RefusalInterceptor(RpcMetrics metrics, ILogger<RefusalInte
     {
         try
         {
-            await continuation(request, responseStream, context);
+            await continuation(request, new CallerStream<TResponse>(responseStream), context);
             metrics.Answered(context.Method, StatusCode.OK);
         }
         catch (Exception exception)
@@ -49,7 +49,7 @@ internal sealed class RefusalInterceptor(RpcMetrics metrics, ILogger<RefusalInte
     {
         try
         {
-            await continuation(requestStream, responseStream, context);
+            await continuation(new CallerRequests<TRequest>(requestStream), new CallerStream<TResponse>(responseStream), context);
             metrics.Answered(context.Method, StatusCode.OK);
         }
         catch (Exception exception)
@@ -74,8 +74,7 @@ internal sealed class RefusalInterceptor(RpcMetrics metrics, ILogger<RefusalInte
                 return refusal.ToStatus().ToRpcException();
             case RpcException known:
                 return known;
-            case OperationCanceledException when context.CancellationToken.IsCancellationRequested:
-            case IOException and not LinuxException:
+            case OperationCanceledException or (IOException and not LinuxException):
                 // Kestrel tells a reset stream or connection by an IOException; the token follows a moment later.
                 return new RpcException(new Status(StatusCode.Cancelled, "The caller went away or its deadline passed."));
             default:
