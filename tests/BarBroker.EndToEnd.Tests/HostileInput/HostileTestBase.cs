@@ -58,14 +58,19 @@ public abstract class HostileTestBase : TestBase
 
     public override async ValueTask DisposeAsync()
     {
-        if (TestContext.Current.TestState?.Result == TestResult.Passed)
+        try
         {
-            await _citizen.AssertGoesOnAsync();
-            await Wait.Until(() => Broker.OpenFiles <= _filesBefore, $"the daemon has no more than {_filesBefore} fds open; it has {Broker.OpenFiles}", Patience.Long);
-            Assert.True(Broker.Errors.Count == 0, string.Join("\n", Broker.Errors.Take(5)));
+            if (TestContext.Current.TestState?.Result == TestResult.Passed)
+            {
+                await _citizen.AssertGoesOnAsync();
+                await Wait.Until(() => Broker.OpenFiles <= _filesBefore, $"the daemon has no more than {_filesBefore} fds open; it has {Broker.OpenFiles}", Patience.Long);
+                Assert.True(Broker.Errors.Count == 0, string.Join("\n", Broker.Errors.Take(5)));
+            }
         }
-
-        await base.DisposeAsync();
+        finally
+        {
+            await base.DisposeAsync();
+        }
     }
 
     internal static BufferRequest Pages(params (ulong Offset, ulong Length)[] ranges) =>

@@ -44,28 +44,18 @@ public sealed class AotTests : TestBase
         string example = Path.Combine(Repository.Root, "deploy", "broker.json");
         Assert.SkipUnless(File.Exists(example), "deploy/broker.json is not there yet");
 
-        // As root the default groups would have to exist, which are the package's business.
-        string[] launcher = Users.EffectiveUid == 0 ? AsNobody : [];
-        using var directory = Reachable();
-        string program = Copy(directory, "barbrokerd"), configuration = directory.File("broker.json");
-        File.Copy(example, configuration);
-        File.SetUnixFileMode(configuration, (UnixFileMode)0b110_100_100);
-        string text = await File.ReadAllTextAsync(configuration, Cancellation);
-        bool namesGroups = text.Split('\n').Any(line => line.TrimStart().StartsWith("\"clientGroup\"", StringComparison.Ordinal));
+        // The package makes the groups; here others stand for them.
+        using var directory = new TestDirectory();
+        string configuration = directory.File("broker.json");
+        string text = await File.ReadAllTextAsync(example, Cancellation);
+        await File.WriteAllTextAsync(
+            configuration,
+            text.Replace("\"barbroker-admin\"", "\"root\"", StringComparison.Ordinal).Replace("\"barbroker\"", "\"nogroup\"", StringComparison.Ordinal),
+            Cancellation);
 
-        using var check = Tool.Start([.. launcher, program, "--config", configuration, "--check"]);
-        int status = await check.WaitAsync(Patience.Long);
+        string output = await Tool.RunAsync(Published("barbrokerd"), "--config", configuration, "--check");
 
-        if (namesGroups && Users.FindGroup("barbroker") is null)
-        {
-            // What is wrong on this machine is that, and nothing else.
-            Assert.Equal(78, status);
-            Assert.Contains("fault", check.Output, StringComparison.Ordinal);
-            Assert.All(check.Output.Split('\n').Where(line => line.StartsWith("  ", StringComparison.Ordinal)), line => Assert.Contains("does not exist on this system", line, StringComparison.Ordinal));
-            return;
-        }
-
-        Assert.True(status == 0, check.Output);
+        Assert.Equal($"{configuration}: OK", output.Trim());
     }
 
     [Fact]

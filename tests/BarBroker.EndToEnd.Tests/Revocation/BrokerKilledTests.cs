@@ -21,11 +21,10 @@ public sealed class BrokerKilledTests : TestBase
         var directory = Own(new TestDirectory());
         var hub = Own(new HolderProcesses(directory.Path));
         string configuration = new BrokerConfiguration().Device("sim0", "4MiB").Write(directory.Path);
-        var killed = await Daemon.StartAsync(directory.Path, configuration);
+        var killed = Own(await Daemon.StartAsync(directory.Path, configuration));
         var before = Own(await LeaseHolder.HoldAsync(killed, await hub.StartAsync("before"), Scene.Wanted()));
         var unfetched = Own(await LeaseHolder.AcquireAsync(killed, await hub.StartAsync("unfetched"), new AcquireRequest { Buffers = { new BufferRequest { Size = 4096 } } }));
         killed.Kill();
-        await killed.DisposeAsync();
 
         // In the same place, with the state, the lock file and the sockets that were left behind.
         var broker = Own(await Daemon.StartAsync(directory.Path, configuration));
