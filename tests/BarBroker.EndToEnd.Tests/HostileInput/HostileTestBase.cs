@@ -65,6 +65,7 @@ public abstract class HostileTestBase : TestBase
                 await _citizen.AssertGoesOnAsync();
                 await Wait.Until(() => Broker.OpenFiles <= _filesBefore, $"the daemon has no more than {_filesBefore} fds open; it has {Broker.OpenFiles}", Patience.Long);
                 Assert.True(Broker.Errors.Count == 0, string.Join("\n", Broker.Errors.Take(5)));
+                TestContext.Current.TestOutputHelper?.WriteLine($"meanwhile the client that behaves had {_citizen.Cycles} leases");
             }
         }
         finally

@@ -39,22 +39,18 @@ internal sealed class Citizen : IAsyncDisposable
     {
         int cycles = Cycles;
         await Wait.Until(() => _living.IsCompleted || Cycles > cycles + 1, "a client that behaves gets leases", Patience.Long);
-        if (_living.IsCompleted)
+        if (_living.IsFaulted)
         {
-            await _living;
+            throw new InvalidOperationException($"a client that behaves has failed after {Cycles} leases", _living.Exception!.InnerException);
         }
-    }
-
-    /// <summary>Stops taking leases; the connections stay.</summary>
-    public async Task PauseAsync()
-    {
-        await _stop.CancelAsync();
-        await _living;
     }
 
     public async ValueTask DisposeAsync()
     {
-        await PauseAsync();
+        await _stop.CancelAsync();
+
+        // What went wrong is told where it is asserted; here it must not keep the daemon from being stopped.
+        await _living.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         _fds.Dispose();
         _rpc.Dispose();
         _stop.Dispose();
