@@ -9,6 +9,22 @@ namespace BarBroker.Bench;
 /// <summary>One lease after the other: from the request to the fd in hand, and from the operator's word to the proof, with the buffer mapped.</summary>
 internal static class LifeAndDeath
 {
+    /// <summary>What is asked for and answered without any work: the floor of everything that goes over gRPC.</summary>
+    public static async Task<Samples> RoundTripsAsync(Broker broker, int rounds)
+    {
+        using var channel = Channels.Client(broker);
+        var service = new LeaseService.LeaseServiceClient(channel);
+        var samples = new Samples(rounds);
+        for (int i = 0; i < rounds; i++)
+        {
+            long begin = Stopwatch.GetTimestamp();
+            await service.ListLeasesAsync(new ListLeasesRequest());
+            samples.AddSince(begin);
+        }
+
+        return samples;
+    }
+
     public static async Task<(Samples Acquire, Samples Revoke)> MeasureAsync(Broker broker, int rounds, ulong size)
     {
         await using var client = await BrokerClient.ConnectAsync(new BrokerClientOptions { RuntimeDirectory = broker.RuntimeDirectory });

@@ -29,6 +29,7 @@ using (var broker = new Broker(daemon))
     var bareAcquire = new Samples(Turns);
     var bareRevoke = new Samples(Turns);
     var roundTrip = new Samples(Turns);
+    var call = new Samples(Turns);
     await LifeAndDeath.MeasureAsync(broker, Rounds, Size);
     for (int turn = 0; turn < Turns; turn++)
     {
@@ -39,10 +40,13 @@ using (var broker = new Broker(daemon))
         var (a, r) = await LifeAndDeath.MeasureAsync(broker, Rounds, Size);
         acquire.Add(a.Quantile(0.5));
         revoke.Add(r.Quantile(0.5));
+        call.Add((await LifeAndDeath.RoundTripsAsync(broker, Rounds)).Quantile(0.5));
     }
 
     figures.Insert(0, Figure.Of("revoke_to_gone", "µs", revoke.Quantile(0.5), bareRevoke.Quantile(0.5)));
     figures.Insert(0, Figure.Of("acquire_to_fd", "µs", acquire.Quantile(0.5), bareAcquire.Quantile(0.5)));
+
+    figures.Add(Figure.Of("empty_call", "µs", call.Quantile(0.5), roundTrip.Quantile(0.5)));
 
     // Beside a plain round trip between two processes, one heartbeat each.
     figures.Add(await KeepAlivesAsync(broker, 1_000_000 / roundTrip.Quantile(0.5)));
