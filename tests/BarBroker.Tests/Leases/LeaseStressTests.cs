@@ -59,8 +59,8 @@ public sealed class LeaseStressTests
         for (int i = 0; i < Rounds; i++)
         {
             using var cancel = CancellationTokenSource.CreateLinkedTokenSource(token);
-            AcquireRequest request = (random.Next(2) == 0 ? Sized((ulong)random.Next(1, 40) * Page) : Explicit(Pages((ulong)random.Next(200), (ulong)random.Next(1, 40))))
-                with { Device = $"dev{random.Next(3)}", Access = (BufferAccess)random.Next(2) };
+            AcquireRequest request = random.Next(2) == 0 ? Sized((ulong)random.Next(1, 40) * Page) : Explicit(Pages((ulong)random.Next(200), (ulong)random.Next(1, 40)));
+            request = request with { Device = $"dev{random.Next(3)}", Access = (BufferAccess)random.Next(2) };
             try
             {
                 Task<Grant> acquire = manager.AcquireAsync(request, owner, cancel.Token).AsTask();
