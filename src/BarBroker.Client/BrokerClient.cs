@@ -66,7 +66,7 @@ public sealed class BrokerClient : IAsyncDisposable
     /// <exception cref="BrokerException">The call failed.</exception>
     public async Task<ImmutableArray<Device>> ListDevicesAsync(CancellationToken cancellation = default)
     {
-        var response = await CallAsync(Service.ListDevicesAsync(new ListDevicesRequest(), deadline: CallDeadline(), cancellationToken: cancellation)).ConfigureAwait(false);
+        var response = await CallAsync(Service.ListDevicesAsync(new ListDevicesRequest(), deadline: CallDeadline(), cancellationToken: cancellation), cancellation).ConfigureAwait(false);
         return [.. response.Devices];
     }
 
@@ -110,7 +110,7 @@ public sealed class BrokerClient : IAsyncDisposable
 
     internal async Task<V1.Lease> ReleaseAsync(string leaseId, CancellationToken cancellation)
     {
-        var response = await CallAsync(Service.ReleaseAsync(new ReleaseRequest { LeaseId = leaseId }, cancellationToken: cancellation)).ConfigureAwait(false);
+        var response = await CallAsync(Service.ReleaseAsync(new ReleaseRequest { LeaseId = leaseId }, cancellationToken: cancellation), cancellation).ConfigureAwait(false);
         return response.Lease;
     }
 
@@ -118,7 +118,7 @@ public sealed class BrokerClient : IAsyncDisposable
     {
         var files = await FilesAsync(cancellation).ConfigureAwait(false);
         var waiter = new FdWaiter(request, Table.Time.GetTimestamp());
-        var response = await CallAsync(Service.AcquireAsync(message, deadline: CallDeadline(), cancellationToken: cancellation)).ConfigureAwait(false);
+        var response = await CallAsync(Service.AcquireAsync(message, deadline: CallDeadline(), cancellationToken: cancellation), cancellation).ConfigureAwait(false);
         if (response.Ticket.IsEmpty)
         {
             return Table.Find(response.Lease.Id) ?? throw new LeaseRefusedException(
@@ -183,7 +183,7 @@ public sealed class BrokerClient : IAsyncDisposable
 
     private DateTime CallDeadline() => Table.Time.GetUtcNow().UtcDateTime + Options.CallTimeout;
 
-    private async Task<T> CallAsync<T>(AsyncUnaryCall<T> call)
+    private async Task<T> CallAsync<T>(AsyncUnaryCall<T> call, CancellationToken cancellation)
     {
         try
         {
@@ -192,6 +192,11 @@ public sealed class BrokerClient : IAsyncDisposable
         catch (RpcException exception)
         {
             throw Failures.Translate(exception, SocketPath);
+        }
+        catch (OperationCanceledException exception) when (!cancellation.IsCancellationRequested)
+        {
+            // The deadline of the call, or a connection that broke while it was under way.
+            throw new BrokerUnavailableException(SocketPath, $"the broker did not answer within {Options.CallTimeout.TotalSeconds:0.#} s, or broke the call off", exception);
         }
     }
 }

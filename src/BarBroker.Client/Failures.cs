@@ -14,7 +14,7 @@ public static class Failures
     public static BrokerException Translate(RpcException exception, string socketPath)
     {
         // A status that the broker sent has no exception behind it; one that this side made up because of the connection has.
-        if (exception.StatusCode == StatusCode.Unavailable && exception.Status.DebugException is { } cause)
+        if (exception.Status.DebugException is { } cause && cause is HttpRequestException or IOException or System.Net.Sockets.SocketException)
         {
             return BrokerUnavailableException.From(socketPath, cause);
         }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+using System.Net.Sockets;
 using BarBroker.Testing;
 using BarBroker.V1;
 
@@ -27,6 +28,27 @@ public sealed class BrokerRestartTests : ClientTestBase
         var unavailable = await Assert.ThrowsAsync<BrokerUnavailableException>(() => BrokerClient.ConnectAsync(options, Cancellation));
 
         Assert.Contains("longer", unavailable.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Connection_Idle_StaysOpen()
+    {
+        var broker = Own(await BrokerProcess.StartAsync());
+        using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        await socket.ConnectAsync(BrokerChannel.Address(BrokerPaths.ClientSocket(broker.RuntimeDirectory)), Cancellation);
+        // The preface of HTTP/2 with empty settings (RFC 9113, 3.4), and then nothing more.
+        await socket.SendAsync("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\u0004\0\0\0\0\0"u8.ToArray(), Cancellation);
+
+        using var idle = new CancellationTokenSource(TimeSpan.FromSeconds(3));
+        var buffer = new byte[4096];
+        var closed = async () =>
+        {
+            while (await socket.ReceiveAsync(buffer, idle.Token) > 0)
+            {
+            }
+        };
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(closed);
     }
 
     [Fact]

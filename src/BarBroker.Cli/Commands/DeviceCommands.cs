@@ -18,12 +18,9 @@ internal static class DeviceCommands
     private static Command List()
     {
         var command = new Command("list", "All devices");
-        command.SetGuardedAction(static async (parsed, cancellation) =>
-        {
-            using var view = await View.OpenAsync(parsed, mine: false, cancellation);
-            GlobalOptions.PrinterOf(parsed).Devices(await view.ListDevicesAsync(cancellation));
-            return ExitCode.Done;
-        });
+        command.SetViewAction(
+            static _ => false,
+            static async (parsed, view, cancellation) => GlobalOptions.PrinterOf(parsed).Devices(await view.ListDevicesAsync(cancellation)));
         return command;
     }
 
@@ -31,13 +28,13 @@ internal static class DeviceCommands
     {
         var name = Name();
         var command = new Command("show", "One device, with a picture of its BARs") { name };
-        command.SetGuardedAction(async (parsed, cancellation) =>
-        {
-            using var view = await View.OpenAsync(parsed, mine: false, cancellation);
-            var (device, segments) = await view.GetDeviceAsync(parsed.GetRequiredValue(name), cancellation);
-            GlobalOptions.PrinterOf(parsed).Device(device, segments);
-            return ExitCode.Done;
-        });
+        command.SetViewAction(
+            static _ => false,
+            async (parsed, view, cancellation) =>
+            {
+                var (device, segments) = await view.GetDeviceAsync(parsed.GetRequiredValue(name), cancellation);
+                GlobalOptions.PrinterOf(parsed).Device(device, segments);
+            });
         return command;
     }
 

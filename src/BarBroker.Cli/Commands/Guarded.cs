@@ -18,11 +18,33 @@ internal static class Guarded
             }
             catch (RpcException exception)
             {
+                // View and OperatorConnection name their socket themselves; what is left calls the clients'.
                 return Failure.Tell(Failures.Translate(exception, BrokerPaths.ClientSocket(GlobalOptions.DirectoryOf(parsed))));
             }
             catch (BrokerException exception)
             {
                 return Failure.Tell(exception);
+            }
+            catch (OperationCanceledException) when (!cancellation.IsCancellationRequested)
+            {
+                Failure.Say("the broker broke the call off; is it shutting down?");
+                return ExitCode.Unreachable;
+            }
+        });
+
+    /// <summary>As above, for commands that look, by whatever socket may be opened.</summary>
+    public static void SetViewAction(this Command command, Func<ParseResult, bool> mine, Func<ParseResult, View, CancellationToken, Task> action) =>
+        command.SetGuardedAction(async (parsed, cancellation) =>
+        {
+            using var view = await View.OpenAsync(parsed, mine(parsed), cancellation);
+            try
+            {
+                await action(parsed, view, cancellation);
+                return ExitCode.Done;
+            }
+            catch (RpcException exception)
+            {
+                throw Failures.Translate(exception, view.SocketPath);
             }
         });
 

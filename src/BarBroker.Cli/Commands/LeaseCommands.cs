@@ -21,12 +21,9 @@ internal static class LeaseCommands
         var ended = new Option<bool>("--ended", "-a") { Description = "Also leases that ended, as far as the broker remembers" };
         var command = new Command("list", "Leases of everybody, or of this user where only that is allowed") { mine, ended };
         selectors.AddTo(command);
-        command.SetGuardedAction(async (parsed, cancellation) =>
-        {
-            using var view = await View.OpenAsync(parsed, parsed.GetValue(mine), cancellation);
-            GlobalOptions.PrinterOf(parsed).Leases(await view.ListLeasesAsync(selectors.From(parsed), parsed.GetValue(ended), cancellation));
-            return ExitCode.Done;
-        });
+        command.SetViewAction(
+            parsed => parsed.GetValue(mine),
+            async (parsed, view, cancellation) => GlobalOptions.PrinterOf(parsed).Leases(await view.ListLeasesAsync(selectors.From(parsed), parsed.GetValue(ended), cancellation)));
         return command;
     }
 
@@ -34,12 +31,9 @@ internal static class LeaseCommands
     {
         var id = new Argument<string>("lease") { Description = "The lease's id", HelpName = "LEASE" };
         var command = new Command("show", "One lease, also a while after its end") { id };
-        command.SetGuardedAction(async (parsed, cancellation) =>
-        {
-            using var view = await View.OpenAsync(parsed, mine: false, cancellation);
-            GlobalOptions.PrinterOf(parsed).Lease(await view.GetLeaseAsync(parsed.GetRequiredValue(id), cancellation));
-            return ExitCode.Done;
-        });
+        command.SetViewAction(
+            static _ => false,
+            async (parsed, view, cancellation) => GlobalOptions.PrinterOf(parsed).Lease(await view.GetLeaseAsync(parsed.GetRequiredValue(id), cancellation)));
         return command;
     }
 
@@ -47,24 +41,23 @@ internal static class LeaseCommands
     {
         var mine = Mine();
         var command = new Command("watch", "What happens to leases and devices from now on, until interrupted") { mine };
-        command.SetGuardedAction(async (parsed, cancellation) =>
-        {
-            using var view = await View.OpenAsync(parsed, parsed.GetValue(mine), cancellation);
-            var printer = GlobalOptions.PrinterOf(parsed);
-            await foreach (var (lease, device) in view.WatchAsync(cancellation))
+        command.SetViewAction(
+            parsed => parsed.GetValue(mine),
+            static async (parsed, view, cancellation) =>
             {
-                if (lease is not null || device is not null)
+                var printer = GlobalOptions.PrinterOf(parsed);
+                await foreach (var (lease, device) in view.WatchAsync(cancellation))
                 {
-                    printer.Event(new EventDocument
+                    if (lease is not null || device is not null)
                     {
-                        Lease = lease is not null ? LeaseDocument.From(lease) : null,
-                        Device = device is not null ? DeviceDocument.From(device) : null,
-                    });
+                        printer.Event(new EventDocument
+                        {
+                            Lease = lease is not null ? LeaseDocument.From(lease) : null,
+                            Device = device is not null ? DeviceDocument.From(device) : null,
+                        });
+                    }
                 }
-            }
-
-            return ExitCode.Done;
-        });
+            });
         return command;
     }
 

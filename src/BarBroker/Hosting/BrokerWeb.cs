@@ -30,8 +30,9 @@ internal static class BrokerWeb
         limits.MinRequestBodyDataRate = null;
         limits.MinResponseDataRate = null;
 
-        // A connection stays for as long as its process wants it; how many a uid may have is bounded.
-        limits.KeepAliveTimeout = Timeout.InfiniteTimeSpan;
+        // A connection stays for as long as its process wants it; how many a uid may have is bounded. Not infinite: Kestrel computes a time stamp
+        // from it that overflows, and then closes every idle connection at its next heartbeat.
+        limits.KeepAliveTimeout = TimeSpan.FromDays(365);
         limits.MaxRequestHeaderCount = 32;
         limits.MaxRequestHeadersTotalSize = 8 * 1024;
         limits.MaxRequestLineSize = 4 * 1024;
