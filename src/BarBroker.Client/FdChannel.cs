@@ -27,6 +27,7 @@ internal sealed class FdChannel : IAsyncDisposable
     private readonly LeaseTable _table;
     private readonly SemaphoreSlim _sending = new(1);
     private readonly Lock _receiving = new();
+    private readonly Lock _gate = new();
     private readonly Queue<FdWaiter> _waiters = new();
     private readonly byte[] _buffer = new byte[MaxPacketBytes];
     private readonly CancellationTokenSource _stop = new();
@@ -68,7 +69,7 @@ internal sealed class FdChannel : IAsyncDisposable
         await _sending.WaitAsync(cancellation).ConfigureAwait(false);
         try
         {
-            lock (_receiving)
+            lock (_gate)
             {
                 ThrowIfBroken();
                 _waiters.Enqueue(waiter);
@@ -101,8 +102,17 @@ internal sealed class FdChannel : IAsyncDisposable
         _sending.Dispose();
     }
 
+    /// <summary>
+    /// Under the receive lock, so that the receive loop does not take the answer first and leave this thread waiting for what has come already. Who does not get
+    /// the lock has somebody else looking for its answer.
+    /// </summary>
     private void PollOnce(FdWaiter waiter)
     {
+        if (!_receiving.TryEnter())
+        {
+            return;
+        }
+
         try
         {
             while (!waiter.Task.IsCompleted && _socket.Poll(_pollTime, SelectMode.SelectRead) && Drain())
@@ -114,6 +124,10 @@ internal sealed class FdChannel : IAsyncDisposable
 #pragma warning restore CA1031
         {
             Fail(exception);
+        }
+        finally
+        {
+            _receiving.Exit();
         }
     }
 
@@ -140,7 +154,7 @@ internal sealed class FdChannel : IAsyncDisposable
     {
         lock (_receiving)
         {
-            while (_failure is null && FdSocket.TryReceive(_socket, _buffer, MaxFiles) is { } packet)
+            while (IsOpen && FdSocket.TryReceive(_socket, _buffer, MaxFiles) is { } packet)
             {
                 if (packet is { Length: 0, Files.Length: 0 })
                 {
@@ -152,7 +166,7 @@ internal sealed class FdChannel : IAsyncDisposable
                 }
             }
 
-            return _failure is null;
+            return IsOpen;
         }
     }
 
@@ -167,11 +181,11 @@ internal sealed class FdChannel : IAsyncDisposable
                 case FdResponse.ResponseOneofCase.Notice:
                     _table.Notice(response.Notice.Lease);
                     break;
-                case FdResponse.ResponseOneofCase.Delivery when _waiters.Count > 0 && response.Delivery.Lease?.Buffers.Count == packet.Files.Length:
+                case FdResponse.ResponseOneofCase.Delivery when response.Delivery.Lease?.Buffers.Count == packet.Files.Length && NextWaiter() is { } waiter:
                     taken = true;
-                    Deliver(_waiters.Dequeue(), response.Delivery.Lease, packet);
+                    Deliver(waiter, response.Delivery.Lease, packet);
                     break;
-                case FdResponse.ResponseOneofCase.Error when _waiters.TryDequeue(out var waiter):
+                case FdResponse.ResponseOneofCase.Error when NextWaiter() is { } waiter:
                     waiter.TrySetException(new LeaseRefusedException((StatusCode)response.Error.Code, response.Error.Message));
                     break;
                 default:
@@ -197,9 +211,17 @@ internal sealed class FdChannel : IAsyncDisposable
         }
     }
 
+    private FdWaiter? NextWaiter()
+    {
+        lock (_gate)
+        {
+            return _waiters.TryDequeue(out var waiter) ? waiter : null;
+        }
+    }
+
     private void Fail(Exception cause)
     {
-        lock (_receiving)
+        lock (_gate)
         {
             if (_failure is not null)
             {
@@ -207,10 +229,12 @@ internal sealed class FdChannel : IAsyncDisposable
             }
 
             Volatile.Write(ref _failure, cause);
-            while (_waiters.TryDequeue(out var waiter))
-            {
-                waiter.TrySetException(BrokerUnavailableException.From(_path, cause));
-            }
+        }
+
+        // No waiter is added any more.
+        while (NextWaiter() is { } waiter)
+        {
+            waiter.TrySetException(BrokerUnavailableException.From(_path, cause));
         }
 
         _table.Disconnected(this);
