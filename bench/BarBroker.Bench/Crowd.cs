@@ -45,6 +45,18 @@ internal sealed class Crowd : IDisposable
         _messages.AddRange(ids.Chunk(PerMessage).Select(chunk => new KeepAliveRequest { Heartbeats = { chunk.Select(id => new Heartbeat { LeaseId = id }) } }));
     }
 
+    /// <summary>Releases them all.</summary>
+    public async Task ShrinkAsync()
+    {
+        var service = new LeaseService.LeaseServiceClient(_channel);
+        foreach (var batch in _messages.SelectMany(message => message.Heartbeats).Chunk(32))
+        {
+            await Task.WhenAll(batch.Select(heartbeat => service.ReleaseAsync(new ReleaseRequest { LeaseId = heartbeat.LeaseId }).ResponseAsync));
+        }
+
+        _messages.Clear();
+    }
+
     /// <summary>One heartbeat for every lease, message after message; returns how many there were.</summary>
     public async Task<int> BeatAllAsync()
     {
