@@ -13,7 +13,7 @@ if (args is not [string daemon, string bare, string output])
 }
 
 const int Rounds = 5000;
-const int Turns = 3;
+const int Turns = 5;
 const ulong Size = 65536;
 const int CrowdSize = 10_000;
 var figures = new List<Figure>();
