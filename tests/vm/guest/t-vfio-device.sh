@@ -56,6 +56,8 @@ expect_grep "and said to be" "in use by another process"
 kill -9 $holder
 
 mkfifo /tmp/hold-open
+# The output of the probe before would be taken for that of this one, which is emptied only when the background shell gets to it.
+rm -f /tmp/probe.out
 vfioprobe "$shm0" open "export 2 0x0+0x1000" "say ready" wait <>/tmp/hold-open >/tmp/probe.out 2>&1 &
 probe=$!
 wait_until 30 "the probe" grep -q ready /tmp/probe.out
@@ -64,6 +66,7 @@ kill -9 $probe
 wait $probe 2>/dev/null
 check "SIGKILL frees it for another process at once" vfiocheck "$shm0"
 
+rm -f /tmp/probe.out
 vfioprobe "$shm0" open "export 2 0x0+0x1000" "say ready" lost close >/tmp/probe.out 2>&1 &
 probe=$!
 wait_until 30 "the probe" grep -q ready /tmp/probe.out
@@ -75,6 +78,7 @@ check "no driver has it now" test ! -e "/sys/bus/pci/devices/$shm0/driver"
 echo "$shm0" >/sys/bus/pci/drivers_probe
 check "bound again it opens again" vfioprobe "$shm0" open close
 
+rm -f /tmp/probe.out
 vfioprobe "$(address_of testdev0)" open "say ready" lost close >/tmp/probe.out 2>&1 &
 probe=$!
 wait_until 30 "the probe" grep -q ready /tmp/probe.out
@@ -82,6 +86,7 @@ check "a device's port reports an error" host fault testdev0
 check "the device's user closes it" wait $probe
 expect_grep "since it was told" "^lost: the device reported an uncorrectable error" /tmp/probe.out
 
+rm -f /tmp/probe.out
 vfioprobe "$(address_of shm2)" open "export 2 0x0+0x1000" "say ready" lost close >/tmp/probe.out 2>&1 &
 probe=$!
 wait_until 30 "the probe" grep -q ready /tmp/probe.out

@@ -21,6 +21,7 @@ run_as() {
     user=$1
     name=$2
     shift 2
+    rm -f "/tmp/$name.out"
     # shellcheck disable=SC2016 # for the client's shell to expand
     as "$user" barctl run "$@" -- sh -c 'echo "lease $BARBROKER_LEASE"; echo "size $BARBROKER_SIZE_0"; cat /proc/$$/fdinfo/$BARBROKER_FD_0; echo ready; exec sleep 1000' \
         >"/tmp/$name.out" 2>&1 &
