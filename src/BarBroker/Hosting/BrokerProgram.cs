@@ -49,9 +49,7 @@ internal static class BrokerProgram
         var manager = new SystemdNotifier();
         Tell(manager, ServiceState.Ready, host.Log);
 
-        // Starting leaves garbage behind (native type loading above all) that would stay resident until the first collection, which an idle
-        // broker may never need.
-        GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
+        using var trim = new MemoryTrim(TimeProvider.System);
         var end = await Task.WhenAny(stop.Task, host.Fault);
         Tell(manager, ServiceState.Stopping, host.Log);
         await host.StopAsync(await end);
