@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# shellcheck shell=sh disable=SC2016 # for the guests of the commands to expand
+# shellcheck shell=sh disable=SC2016 # for the commands to expand
 # The demo on real VFIO devices, as `make lab` shows it. Each step is checked, and the demo fails with the first one that is not true.
 # shellcheck source=/dev/null
 . lab.sh
