@@ -72,34 +72,21 @@ internal static class Options
         return default;
     }
 
-    private static T[] Many<T>(ArgumentResult result, Func<string, T?> parse, string name, string expected) where T : struct
+    private static T[] Many<T>(ArgumentResult result, Func<string, T?> parse, string name, string expected) where T : struct =>
+        Collect(result, text => parse(text) is { } value ? [value] : (T[])[], name, expected);
+
+    private static T[] ManyOf<T>(ArgumentResult result, Func<string, T?> parse, string name, string expected) where T : class =>
+        Collect(result, text => parse(text) is { } value ? [value] : (T[])[], name, expected);
+
+    /// <param name="parse">One value, or none where the text is not one.</param>
+    private static T[] Collect<T>(ArgumentResult result, Func<string, T[]> parse, string name, string expected)
     {
         var values = new List<T>();
         foreach (var token in result.Tokens)
         {
-            if (parse(token.Value) is { } value)
-            {
-                values.Add(value);
-            }
-            else
-            {
-                result.AddError($"'{token.Value}' is not what {name} takes: {expected}.");
-            }
-        }
-
-        return [.. values];
-    }
-
-    private static T[] ManyOf<T>(ArgumentResult result, Func<string, T?> parse, string name, string expected) where T : class
-    {
-        var values = new List<T>();
-        foreach (var token in result.Tokens)
-        {
-            if (parse(token.Value) is { } value)
-            {
-                values.Add(value);
-            }
-            else
+            var parsed = parse(token.Value);
+            values.AddRange(parsed);
+            if (parsed.Length == 0)
             {
                 result.AddError($"'{token.Value}' is not what {name} takes: {expected}.");
             }

@@ -4,7 +4,6 @@ using System.Collections.Concurrent;
 using System.Net.Sockets;
 using BarBroker.Leases;
 using BarBroker.Linux.Processes;
-using BarBroker.Linux.Sockets;
 using Grpc.Core;
 
 namespace BarBroker.FdChannel;
@@ -35,23 +34,6 @@ internal sealed class FdChannelServer : ILeaseObserver, IAsyncDisposable
         _leases = leases;
         _options = options;
         _logger = logger;
-    }
-
-    /// <summary>Binds without listening, so that nobody can connect before the path's group and mode are set.</summary>
-    /// <exception cref="SocketException">The path exists, or cannot be made.</exception>
-    public static Socket Bind(string path)
-    {
-        var listener = FdSocket.Create();
-        try
-        {
-            listener.Bind(new UnixDomainSocketEndPoint(path));
-            return listener;
-        }
-        catch
-        {
-            listener.Dispose();
-            throw;
-        }
     }
 
     public void Start()

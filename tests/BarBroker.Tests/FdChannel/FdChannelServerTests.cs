@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 using System.Collections.Immutable;
+using System.Net.Sockets;
 using BarBroker.Devices;
 using BarBroker.Devices.Simulated;
 using BarBroker.FdChannel;
+using BarBroker.Hosting;
 using BarBroker.Leases;
 using BarBroker.Linux;
 using BarBroker.Linux.Memory;
@@ -43,7 +45,7 @@ public sealed class FdChannelServerTests : TestBase
         _leases.Start();
         await Wait.For(_leases.WaitFirstOpenAsync(Cancellation), "the device to open");
         var options = new FdChannelOptions { ConnectionsPerUid = ConnectionsPerUid };
-        Own(new FdChannelServer(FdChannelServer.Bind(_path), _leases, options, Logs.CreateLogger<FdChannelServer>())).Start();
+        Own(new FdChannelServer(UnixListener.Bind(_path, SocketType.Seqpacket, new SocketAccess((uint?)null)), _leases, options, Logs.CreateLogger<FdChannelServer>())).Start();
     }
 
     [Fact]
