@@ -22,12 +22,6 @@ internal sealed record VfioDeviceOptions(string Name, string Address)
 
     public string DevRoot { get; init; } = "/dev";
 
-    /// <summary>
-    /// The numbers up to this one have a settled meaning that is neither revoke nor memory attribute (linux/vfio.h of 7.3), and some act on any SET:
-    /// they are never tried.
-    /// </summary>
-    public const int LastSettledFeature = 12;
-
     public static ImmutableArray<int> DefaultRevokeFeatures { get; } = [13, 14];
 
     public static ImmutableArray<int> DefaultMemoryAttributeFeatures { get; } = [14, 15];

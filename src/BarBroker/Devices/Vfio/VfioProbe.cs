@@ -10,7 +10,7 @@ namespace BarBroker.Devices.Vfio;
 /// <remarks>
 /// The numbers of the features that revoke and that set the memory attribute are not settled: the kernel may have something else under them. So
 /// <list type="bullet">
-/// <item>numbers that do have a settled meaning are never tried (<see cref="VfioDeviceOptions.LastSettledFeature"/>);</item>
+/// <item>numbers that do have a settled meaning are never tried (<see cref="VfioFeatureNumbers.LastSettled"/>);</item>
 /// <item>a number must answer a probe as something that can be set and not got, which changes nothing;</item>
 /// <item>then a request with a descriptor that does not exist must be refused, which anything that checks its payload does;</item>
 /// <item>then it must do its work on scratch buffers of this probe's own;</item>
@@ -100,7 +100,7 @@ internal sealed class VfioProbe(IProbedDevice device, ImmutableArray<int> revoke
     {
         foreach (int number in candidates)
         {
-            if (number > VfioDeviceOptions.LastSettledFeature
+            if (number > VfioFeatureNumbers.LastSettled
                 && device.Probe(number, VfioFeatureUse.Set) is Errno.None
                 && device.Probe(number, VfioFeatureUse.Get) is Errno.EINVAL
                 && behaves(number))

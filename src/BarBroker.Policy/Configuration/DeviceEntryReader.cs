@@ -116,7 +116,7 @@ internal static class DeviceEntryReader
 
     /// <summary>Numbers with another settled meaning are refused: some of those features act as soon as they are tried.</summary>
     private static ImmutableArray<int>? Features(ObjectReader features, string name) =>
-        features.Has(name) ? [.. features.Numbers(name, VfioDeviceOptions.LastSettledFeature + 1, LastFeature)] : null;
+        features.Has(name) ? [.. features.Numbers(name, VfioFeatureNumbers.LastSettled + 1, LastFeature)] : null;
 
     private static void FaultIfTaken(ObjectReader device, string key, string value, Dictionary<string, string> taken)
     {
