@@ -98,6 +98,7 @@ internal static class Tables
         var table = Pairs();
         Add(table, "device", device.Name, device.Address);
         Add(table, "kind", device.Kind);
+        Add(table, "driver", device.Driver);
         table.AddRow(Screen.Cell("state"), Screen.State(device.State));
         Add(table, "revokes", device.RevocationDomain);
         Add(table, "detail", device.Detail);

@@ -21,4 +21,8 @@ internal sealed record DeviceDescription(
     ulong PageSize,
     ImmutableArray<MemoryAttribute> MemoryAttributes,
     ImmutableArray<BufferAccess> Accesses,
-    bool CanReset);
+    bool CanReset)
+{
+    /// <summary>The kernel driver it is bound to, such as vfio-pci; empty for a simulated device.</summary>
+    public string Driver { get; init; } = "";
+}

@@ -27,6 +27,7 @@ internal static class DeviceWire
         {
             message.Kind = description.Kind;
             message.Address = description.Address;
+            message.Driver = description.Driver;
             message.RevocationDomain = description.Domain.ToWire();
             message.PageSize = description.PageSize;
             message.MemoryAttributes.AddRange(description.MemoryAttributes.Select(LeaseWire.ToWire));

@@ -11,7 +11,7 @@ pair=$(address_of pair0),$(address_of pair1)
 check "a device opens, exports, closes" vfioprobe "$shm0" open describe "export 2 0x3000+0x1000 0x0+0x2000" buffers close
 expect_grep "its revocation domain on the stock kernel is the device" "domain=Device reset=True"
 expect_grep "its BAR2 is offered, its BAR0 of less than a page is not" "^bars=2:0x4000000 page=4096"
-expect_grep "it says why" "^detail=the kernel cannot revoke a single buffer \(none of the features 13, 14 does it\)"
+expect_grep "it says why" "^detail=the kernel cannot revoke a single buffer \(none of the features 13, 14, 47617 does it\)"
 expect_grep "write-combining and read-only are not promised" "^attributes=NonCached accesses=ReadWrite"
 expect_grep "two ranges out of order are one vfio dmabuf of their size" "seek=12288 .*size: 12288 exp_name: vfio_pci_core"
 check "a closed device is free for another program" vfiocheck "$shm0"

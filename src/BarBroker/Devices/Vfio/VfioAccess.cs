@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+using BarBroker.Linux.Pci;
 using BarBroker.Linux.Vfio;
 
 namespace BarBroker.Devices.Vfio;

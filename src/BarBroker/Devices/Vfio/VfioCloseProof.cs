@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 using BarBroker.Linux;
+using BarBroker.Linux.Pci;
 
 namespace BarBroker.Devices.Vfio;
 

@@ -22,7 +22,8 @@ internal sealed record VfioDeviceOptions(string Name, string Address)
 
     public string DevRoot { get; init; } = "/dev";
 
-    public static ImmutableArray<int> DefaultRevokeFeatures { get; } = [13, 14];
+    /// <summary>Those the kernel's own may get, then that of vfio-bar-lease (kernel/vfio_bar_lease.h): the first that behaves is taken.</summary>
+    public static ImmutableArray<int> DefaultRevokeFeatures { get; } = [13, 14, 0xBA01];
 
-    public static ImmutableArray<int> DefaultMemoryAttributeFeatures { get; } = [14, 15];
+    public static ImmutableArray<int> DefaultMemoryAttributeFeatures { get; } = [14, 15, 0xBA02];
 }

@@ -2,6 +2,7 @@
 
 using System.Collections.Concurrent;
 using BarBroker.Linux;
+using BarBroker.Linux.Pci;
 using BarBroker.Linux.Vfio;
 
 namespace BarBroker.Devices.Vfio;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+using BarBroker.Linux.Pci;
 using BarBroker.Linux.Vfio;
 
 namespace BarBroker.Devices.Vfio;
@@ -15,10 +16,14 @@ internal sealed class VfioSession : IDisposable
     {
         _group = group;
         File = file;
+        Driver = node.Driver ?? "";
         Proof = new VfioCloseProof(node, group, sysfsRoot, enabledBefore, node.EnableCount);
     }
 
     public VfioDeviceFile File { get; }
+
+    /// <summary>The driver that made it a vfio device; it cannot change while the device is open.</summary>
+    public string Driver { get; }
 
     /// <summary>To be asked after the session was closed.</summary>
     public VfioCloseProof Proof { get; }

@@ -3,6 +3,7 @@
 using BarBroker.Devices;
 using BarBroker.Devices.Vfio;
 using BarBroker.Linux;
+using BarBroker.Linux.Pci;
 
 namespace BarBroker.Tests.Devices.Vfio;
 

@@ -24,6 +24,7 @@ public sealed class VfioProbeTests
     [Theory]
     [InlineData(13, 14)]
     [InlineData(14, 15)]
+    [InlineData(0xBA01, 0xBA02)]
     public void Run_ProposedKernel_FindsBothNumbers(int revoke, int attribute)
     {
         var found = Probe(new FakeKernel { RevokeFeature = revoke, AttributeFeature = attribute }.WithBar(0, Page));

@@ -3,10 +3,10 @@
 using System.Collections.Immutable;
 using System.Globalization;
 
-namespace BarBroker.Devices.Vfio;
+namespace BarBroker.Linux.Pci;
 
 /// <summary>A PCI function as sysfs shows it at the moment of asking.</summary>
-internal sealed class PciNode(string sysfsRoot, string address)
+public sealed class PciNode(string sysfsRoot, string address)
 {
     private readonly string _path = Path.Combine(sysfsRoot, "bus/pci/devices", address);
 
