@@ -13,14 +13,23 @@ for name in shm0 shm1 shm2 edu0 testdev0 nvme0 pair0 pair1 mixed0; do
     expect_equal "$name is bound to vfio-pci" vfio-pci "$(driver_of "$name")"
     check "$name has a group node" test -c "/dev/vfio/$(group_of "$name")"
 done
+for name in lease0 lease1 lease2 big0 lpair0 lpair1; do
+    if [ -e /host/modules/vfio_bar_lease.ko ]; then
+        expect_equal "$name is bound to vfio-bar-lease" vfio-bar-lease "$(driver_of "$name")"
+        check "$name has a group node" test -c "/dev/vfio/$(group_of "$name")"
+    else
+        skip "$name is bound to vfio-bar-lease" "there is no kernel/ in this tree"
+    fi
+done
 expect_equal "spare0 is bound to nothing" - "$(driver_of spare0)"
 expect_equal "nic0 is bound to e1000" e1000 "$(driver_of nic0)"
 
-for name in shm0 shm1 shm2 edu0 testdev0 nvme0 spare0; do
+for name in shm0 shm1 shm2 edu0 testdev0 nvme0 spare0 lease0 lease1 lease2 big0; do
     members=$(ls "/sys/kernel/iommu_groups/$(group_of "$name")/devices")
     expect_equal "$name is alone in its group" "$(address_of "$name")" "$members"
 done
 expect_equal "pair0 and pair1 share a group" "$(group_of pair0)" "$(group_of pair1)"
+expect_equal "lpair0 and lpair1 share a group" "$(group_of lpair0)" "$(group_of lpair1)"
 expect_equal "mixed0 and nic0 share a group" "$(group_of mixed0)" "$(group_of nic0)"
 
 check "alice may lease" as alice id

@@ -97,9 +97,9 @@ image_build() {
     say "image $name is in the cache after $((SECONDS - started)) s"
 }
 
-# image_ensure [refresh]: sets $image to a directory with vmlinuz and initramfs; builds what is missing.
+# image_ensure [refresh]: sets $image to a directory with vmlinuz and initramfs, and $release; builds what is missing.
 image_ensure() {
-    local release name
+    local name
     locked kernel kernel_ensure "${1:-}"
     release=$(kernel_cached)
     name=image-$(image_recipe)-$release

@@ -1,16 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
-# A stock Debian kernel, unpacked in the cache as kernel-<release>/{vmlinuz,modules/}.
+# A stock Debian kernel, unpacked in the cache as kernel-<release>/{vmlinuz,modules/}; a file "newest" there says that it was
+# the suite's newest 7.x when it was looked for last.
 
 kernel_suite=trixie-backports
-kernel_pattern='^linux-binary-7\.[0-9.]+\+deb[0-9]+-amd64$'
 kernel_keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
-# The newest kernel in the cache, or nothing.
+# Which kernel is wanted: "" for the newest, a series such as 7.2 for the newest of it.
+kernel_wanted=${BARBROKER_LAB_KERNEL:-}
+
+# A regular expression for releases that will do.
+kernel_pattern() {
+    local series='7\.[0-9]+'
+    [[ -z $kernel_wanted ]] || series=${kernel_wanted//./\\.}
+    echo "$series(\.[0-9]+)*\+deb[0-9]+-amd64"
+}
+
+# The release in the cache that is wanted, or nothing.
 kernel_cached() {
-    local found
-    found=$(find "$lab_cache" -maxdepth 1 -type d -name 'kernel-7.*' -printf '%f\n' 2>/dev/null | sort -V | tail -n 1)
-    echo "${found#kernel-}"
+    local directory
+    for directory in "$lab_cache"/kernel-*; do
+        [[ -d $directory && ( -n $kernel_wanted || -e $directory/newest ) ]] || continue
+        echo "${directory##*/kernel-}"
+    done | { grep -Ex "$(kernel_pattern)" || true; } | sort -V | tail -n 1
 }
 
 kernel_mirror() {
@@ -22,17 +34,23 @@ kernel_mirror() {
     echo "$mirror"
 }
 
-# apt with sources and state of its own: the machine's lists, sources and hooks stay out of it, its proxies and signatures stay in.
-kernel_apt_configure() {
+# apt_configure SUITE...: apt with sources and state of its own: the machine's lists, sources and hooks stay out of it, its proxies and
+# signatures stay in.
+apt_configure() {
+    local suite mirror
+    mirror=$(kernel_mirror)
+    rm -rf "$work"/{lists,cache,sources.list,sources.list.d}
     mkdir -p "$work"/{lists/partial,cache/archives/partial,sources.list.d,debs}
     : >"$work/status"
-    echo "deb [arch=amd64 signed-by=$kernel_keyring] $(kernel_mirror) $kernel_suite main" >"$work/sources.list"
+    for suite; do echo "deb [arch=amd64 signed-by=$kernel_keyring] $mirror $suite main"; done >"$work/sources.list"
     cat >"$work/apt.conf" <<EOF
 Dir::State::lists "$work/lists";
 Dir::State::status "$work/status";
 Dir::Cache "$work/cache";
 Dir::Etc::sourcelist "$work/sources.list";
 Dir::Etc::sourceparts "$work/sources.list.d";
+Dir::Etc::preferences "/dev/null";
+Dir::Etc::preferencesparts "$work/sources.list.d";
 APT::Architecture "amd64";
 Acquire::Languages "none";
 #clear APT::Update::Pre-Invoke;
@@ -44,19 +62,27 @@ EOF
     ((EUID != 0)) || chown _apt "$work/debs" "$work"/{lists,cache/archives}/partial 2>/dev/null || true
 }
 
-kernel_newest() { apt-cache -c "$work/apt.conf" pkgnames linux-binary- | grep -E "$kernel_pattern" | sort -V | tail -n 1; }
+kernel_newest() {
+    apt-cache -c "$work/apt.conf" pkgnames linux-binary- | sed -n 's/^linux-binary-//p' | { grep -Ex "$(kernel_pattern)" || true; } | sort -V | tail -n 1
+}
 
 kernel_fetch() {
-    local package release deb started=$SECONDS
-    kernel_apt_configure
-    say "looking for the newest 7.x kernel in $kernel_suite"
+    local release
+    apt_configure "$kernel_suite"
+    say "looking for the newest ${kernel_wanted:-7.x} kernel in $kernel_suite"
     apt-get -c "$work/apt.conf" -qq update >&2
-    package=$(kernel_newest) || die "$kernel_suite has no package like $kernel_pattern"
-    release=${package#linux-binary-}
+    release=$(kernel_newest)
+    [[ -n $release ]] || die "$kernel_suite has no package linux-binary-${kernel_wanted:-7}.*"
     if [[ -d $lab_cache/kernel-$release ]]; then
         say "have the newest: $release"
-        return
+    else
+        kernel_download "$release"
     fi
+    [[ -n $kernel_wanted ]] || touch "$lab_cache/kernel-$release/newest"
+}
+
+kernel_download() {
+    local release=$1 deb started=$SECONDS
     say "downloading linux-{binary,modules,base}-$release (about 120 MB)"
     (cd "$work/debs" && apt-get -c "$work/apt.conf" -qq download "linux-binary-$release" "linux-modules-$release" "linux-base-$release" >&2)
     for deb in "$work"/debs/*.deb; do dpkg-deb --extract "$deb" "$work/unpacked"; done

@@ -24,7 +24,7 @@ native_ensure() {
     touch "$native"
 }
 
-# What the guest sees as /host: the table, the library, the C programs; the command to run comes later.
+# What the guest sees as /host: the table, the library, the C programs, the modules; the command to run comes later.
 run_prepare() {
     local run=$1
     rm -rf "$run"
@@ -32,6 +32,7 @@ run_prepare() {
     mkfifo "$run"/{control,qmp}.{in,out}
     cp -r "$lab_home/guest" "$lab_home/devices" "$run/host/"
     cp -r "$native" "$run/host/bin"
+    cp -r "$modules" "$run/host/modules"
     chmod -R a+rX "$run/host"
 }
 

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+# A root directory with a compiler in it, made of Debian packages: the build tools that belong to a kernel need a newer libc than this machine
+# may have. The packages are unpacked and never configured, so that any user can make one and delete it, and no program of theirs runs for it.
+
+# What kbuild calls, beside the compiler.
+chroot_tools=(base-files bash binutils coreutils dash diffutils findutils grep make mawk sed)
+
+# chroot_store SUITES PACKAGE...: fills $new with the packages, the tools, and all that these depend on.
+chroot_store() {
+    local suites=$1 deb
+    shift
+    # shellcheck disable=SC2086 # several
+    apt_configure $suites
+    apt-get -c "$work/apt.conf" -qq update >&2
+    apt-get -c "$work/apt.conf" -qq --yes --no-install-recommends --download-only install "${chroot_tools[@]}" "$@" >&2 ||
+        die "cannot have the packages $* of $suites; a release that the mirror has dropped is replaced by: lab build --refresh"
+    # First the package that makes /bin and its like links into /usr.
+    for deb in "$work"/cache/archives/base-files_*.deb "$work"/cache/archives/*.deb; do dpkg-deb --extract "$deb" "$new"; done
+    ln -s mawk "$new/usr/bin/awk"
+    mkdir -p "$new"/{source,result,tmp}
+    rm -rf "$work/cache" "$new"/usr/share/{doc,man,locale,info}
+}
+
+# Sets $chroot_unshare to the command that gives mounts of our own.
+chroot_choose_unshare() {
+    chroot_unshare=(unshare --mount)
+    ((EUID == 0)) || chroot_unshare=(unshare --map-root-user --mount)
+    "${chroot_unshare[@]}" true 2>"$work/unshare.log" && return
+    cat "$work/unshare.log" >&2
+    if ((EUID == 0)); then
+        die "modules are built in a mount namespace, which root may not make here: the container lacks CAP_SYS_ADMIN"
+    fi
+    die "modules are built in a user namespace, which this kernel does not give to $(id -un): allow it (sysctl kernel.unprivileged_userns_clone=1" \
+        "or kernel.apparmor_restrict_unprivileged_userns=0, user.max_user_namespaces above 0), or run the lab as root"
+}
+
+# chroot_run ROOT SOURCE RESULT COMMAND...: with two directories of this machine as /source and /result.
+chroot_run() {
+    local chroot_unshare
+    chroot_choose_unshare
+    # objtool looks at itself through /proc.
+    # shellcheck disable=SC2016 # for the inner shell to expand
+    "${chroot_unshare[@]}" sh -ec '
+        root=$1 source=$2 result=$3
+        shift 3
+        mount --rbind /proc "$root/proc"
+        mount --rbind /dev "$root/dev"
+        mount --bind "$source" "$root/source"
+        mount --bind "$result" "$root/result"
+        exec chroot "$root" /usr/bin/env -i PATH=/usr/bin:/usr/sbin HOME=/tmp LC_ALL=C.UTF-8 "$@"' - "$@"
+}
