@@ -22,6 +22,7 @@ for name in lease0 lease1 lease2 big0 lpair0 lpair1; do
     fi
 done
 expect_equal "spare0 is bound to nothing" - "$(driver_of spare0)"
+expect_equal "import0 is bound to the importer" barbroker-importer "$(driver_of import0)"
 expect_equal "nic0 is bound to e1000" e1000 "$(driver_of nic0)"
 
 for name in shm0 shm1 shm2 edu0 testdev0 nvme0 spare0 lease0 lease1 lease2 big0; do

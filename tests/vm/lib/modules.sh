@@ -16,34 +16,47 @@ modules_find_sources() {
     done
 }
 
-# Makes $chroot.
+# modules_chroot_build RELEASE PACKAGE...: makes $chroot.
 modules_chroot_build() {
     local release=$1 started=$SECONDS
+    shift
     [[ ! -d $lab_cache/$chroot ]] || return 0
     say "making a place to build modules for $release in (about 120 MB to download)"
-    cache_add chroot "$chroot" chroot_store "${kernel_suite%-backports} $kernel_suite" "linux-headers-$release"
+    cache_add chroot "$chroot" chroot_store "${kernel_suite%-backports} $kernel_suite" "$@"
     say "$chroot is in the cache after $((SECONDS - started)) s"
+}
+
+# modules_chroot_ensure RELEASE: sets $chroot to the name of one with the kernel's headers, or for a debug kernel with what it takes to build that.
+modules_chroot_ensure() {
+    local release=$1 packages=("linux-headers-$1")
+    [[ $release != *-debug ]] || packages=(bc bison flex gcc gzip kmod libc6-dev libelf-dev libssl-dev perl python3-minimal tar xz-utils)
+    chroot=chroot-$(sha256sum <<<"${chroot_tools[*]} ${packages[*]}" | cut -c1-12)-$release
+    [[ -d $lab_cache/$chroot ]] || locked chroot modules_chroot_build "$release" "${packages[@]}"
+    touch "$lab_cache/$chroot"
 }
 
 # Fills $new with the modules.
 modules_store() {
-    local release=$1 source directory built
-    built=$work/modules
+    local release=$1 source directory built=$work/modules kernel=/usr/lib/modules/$release/build kbuild=$work/kbuild
+    # A kernel of our own has its headers beside it.
+    if [[ -d $lab_cache/kernel-$release/kbuild ]]; then
+        kbuild=$lab_cache/kernel-$release/kbuild
+        kernel=/result
+    fi
     rm -rf "$built"
     for source in "${modules_sources[@]}"; do
         directory=$built/$(basename "$(dirname "$source")")
         mkdir -p "$directory"
         cp "$source" "$directory/"
     done
-    mkdir -p "$work/result"
+    mkdir -p "$kbuild"
     for directory in "$built"/*/; do
         [[ -d $directory ]] || continue
-        chroot_run "$lab_cache/$chroot" "$directory" "$work/result" \
-            make -s -C "/usr/lib/modules/$release/build" M=/source modules >&2 ||
+        chroot_run "$lab_cache/$chroot" "$directory" "$kbuild" make -s -C "$kernel" M=/source modules >&2 ||
             die "the modules of $(basename "$directory") do not compile for $release"
         mv "$directory"/*.ko "$new/"
     done
-    rm -rf "$built" "$work/result"
+    rm -rf "$built" "$work/kbuild"
 }
 
 modules_build() {
@@ -56,9 +69,7 @@ modules_build() {
 # modules_ensure RELEASE: sets $modules to a directory with every module of ours, built for this kernel.
 modules_ensure() {
     local release=$1 name chroot modules_sources
-    chroot=chroot-$(sha256sum <<<"${chroot_tools[*]}" | cut -c1-12)-$release
-    [[ -d $lab_cache/$chroot ]] || locked chroot modules_chroot_build "$release"
-    touch "$lab_cache/$chroot"
+    modules_chroot_ensure "$release"
     modules_find_sources
     name=modules-$(hash_of "$lab_home/lib/modules.sh" "${modules_sources[@]}")-$release
     [[ -d $lab_cache/$name ]] || locked modules modules_build "$name" "$release"

@@ -17,8 +17,10 @@ native_build() { [[ -d $lab_cache/$1 ]] || cache_add native "$1" native_store; }
 
 # Sets $native to a directory with the compiled programs of tests/vm/native.
 native_ensure() {
-    local name
-    name=native-$(hash_of "$lab_home"/native/* "$lab_home/lib/run.sh")
+    local name headers
+    # The programs include the modules' headers.
+    mapfile -t headers < <(find "${modules_directories[@]}" -maxdepth 1 -name '*.h' 2>/dev/null | LC_ALL=C sort)
+    name=native-$(hash_of "$lab_home"/native/* "${headers[@]}" "$lab_home/lib/run.sh")
     [[ -d $lab_cache/$name ]] || locked native native_build "$name"
     native=$lab_cache/$name
     touch "$native"
