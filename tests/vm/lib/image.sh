@@ -73,7 +73,7 @@ image_add_modules() {
     while read -r file; do
         relative=${file#"$modules"/}
         mkdir -p "$root/$(dirname "$relative")"
-        xz --decompress --stdout "$file" >"$root/${relative%.xz}"
+        if [[ $file == *.xz ]]; then xz --decompress --stdout "$file"; else cat "$file"; fi >"$root/${relative%.xz}"
     done < <(modprobe --config /dev/null --dirname "$modules" --set-version "$release" --show-depends --all "${image_modules[@]}" |
         sed -n 's/^insmod \(\S*\).*/\1/p' | sort -u)
     cp "$modules/lib/modules/$release"/modules.{builtin,builtin.modinfo,order} "$root/lib/modules/$release/"

@@ -6,14 +6,16 @@
 kernel_suite=trixie-backports
 kernel_keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
-# Which kernel is wanted: "" for the newest, a series such as 7.2 for the newest of it.
+# Which kernel is wanted: "" for the newest, a series such as 7.2 for the newest of it, "debug" for the newest that debug-kernel has built.
 kernel_wanted=${BARBROKER_LAB_KERNEL:-}
 
 # A regular expression for releases that will do.
 kernel_pattern() {
-    local series='7\.[0-9]+'
-    [[ -z $kernel_wanted ]] || series=${kernel_wanted//./\\.}
-    echo "$series(\.[0-9]+)*\+deb[0-9]+-amd64"
+    case $kernel_wanted in
+        '') echo '7\.[0-9]+(\.[0-9]+)*\+deb[0-9]+-amd64' ;;
+        debug) echo '7\.[0-9]+(\.[0-9]+)*-debug' ;;
+        *) echo "${kernel_wanted//./\\.}(\.[0-9]+)*\+deb[0-9]+-amd64" ;;
+    esac
 }
 
 # The release in the cache that is wanted, or nothing.
@@ -103,5 +105,6 @@ kernel_store() {
 # kernel_ensure [refresh]: without it, a kernel in the cache is good enough and no network is needed.
 kernel_ensure() {
     [[ ${1:-} == refresh || -z $(kernel_cached) ]] || return 0
+    [[ $kernel_wanted != debug ]] || die "there is no debug kernel in the cache; to build one takes half an hour: $lab_home/debug-kernel"
     kernel_fetch
 }

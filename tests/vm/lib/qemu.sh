@@ -69,7 +69,9 @@ qemu_share() {
 # no_timer_check: the check counts ticks of the emulated timer within a stretch of real time; on a busy machine it fails, and the kernel panics.
 # nokaslr, cryptomgr.notests, mitigations=off: only to save time.
 qemu_arguments() {
-    local run=$1 cpu cpus=1
+    local run=$1 cpu cpus=1 memory=1G
+    # Of which an eighth is KASAN's.
+    [[ $image != *-debug ]] || memory=2G
     qemu_choose_accel
     if [[ $qemu_accel == kvm ]]; then
         cpu=host
@@ -86,7 +88,7 @@ qemu_arguments() {
     cpus=${BARBROKER_LAB_CPUS:-$cpus}
     # shellcheck disable=SC2054 # the commas are QEMU's
     qemu_args=(-nodefaults -no-user-config -display none -no-reboot
-        -machine q35,kernel-irqchip=split -accel "$qemu_accel" -cpu "$cpu" -smp "$cpus" -m "${BARBROKER_LAB_MEMORY:-1G}"
+        -machine q35,kernel-irqchip=split -accel "$qemu_accel" -cpu "$cpu" -smp "$cpus" -m "${BARBROKER_LAB_MEMORY:-$memory}"
         -kernel "$image/vmlinuz" -initrd "$image/initramfs"
         -append "console=ttyS0 quiet loglevel=5 panic=-1 intel_iommu=on no_timer_check nokaslr cryptomgr.notests mitigations=off"
         -device intel-iommu,intremap=on
