@@ -39,7 +39,7 @@ static void group_path(const char *address, char *path, size_t size)
 }
 
 // Prints what it learns on the way. Container and group stay open until the process ends: the device is only whole with them.
-static int open_device(const char *address)
+static inline int open_device(const char *address)
 {
     char path[PATH_MAX];
     group_path(address, path, sizeof path);
