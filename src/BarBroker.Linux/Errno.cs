@@ -25,6 +25,7 @@ public enum Errno
     ENOTTY = 25,
     ENOSPC = 28,
     EPIPE = 32,
+    ERANGE = 34,
     ENOSYS = 38,
     EBADFD = 77,
     EMSGSIZE = 90,

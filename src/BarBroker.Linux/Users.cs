@@ -10,6 +10,9 @@ public static class Users
     /// <summary>The number of a group, or null if the system has none of that name.</summary>
     public static uint? FindGroup(string name) => Syscall.getgrnam(name)?.gr_gid;
 
+    /// <summary>The number of a user, or null if the system has none of that name.</summary>
+    public static uint? FindUser(string name) => Syscall.getpwnam(name)?.pw_uid;
+
     /// <summary>The effective user.</summary>
     public static uint EffectiveUid => Syscall.geteuid();
 

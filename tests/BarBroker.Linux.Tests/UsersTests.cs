@@ -15,6 +15,12 @@ public sealed class UsersTests : IDisposable
     public void FindGroup_Unknown_IsNull() => Assert.Null(Users.FindGroup("no-such-group-here"));
 
     [Fact]
+    public void FindUser_Root_IsZero() => Assert.Equal(0u, Users.FindUser("root"));
+
+    [Fact]
+    public void FindUser_Unknown_IsNull() => Assert.Null(Users.FindUser("no-such-user-here"));
+
+    [Fact]
     public void SetGroupAndMode_File_HasThem()
     {
         string path = _directory.File("f");

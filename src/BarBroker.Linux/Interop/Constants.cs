@@ -36,6 +36,7 @@ internal static class Constants
     internal const short POLLHUP = 0x10;
     internal const int SOL_SOCKET = 1;
     internal const int SO_PEERCRED = 17;
+    internal const int SO_PEERGROUPS = 59;
     internal const int SO_PEERPIDFD = 77;
     internal const int CLOCK_BOOTTIME = 7;
     internal const long PID_FS_MAGIC = 0x50494446;

@@ -70,6 +70,46 @@ public sealed class PidFd : FileDescriptor
             : throw new LinuxException("fstat", ToString(), (Errno)NativeConvert.FromErrno(Stdlib.GetLastError()));
     }
 
+    /// <summary>
+    /// The path of the program that the process runs now, if that path names the same file here; null if it does not (deleted or replaced since, or another mount
+    /// namespace, where anybody may have put anything at any path), if this user may not look, or if the process has ended.
+    /// </summary>
+    public string? ReadExecutable()
+    {
+        try
+        {
+            string link = $"/proc/{Pid}/exe";
+            return new FileInfo(link).LinkTarget is { } path
+                && Syscall.stat(link, out var running) == 0
+                && Syscall.stat(path, out var here) == 0
+                && (running.st_dev, running.st_ino) == (here.st_dev, here.st_ino)
+                && !HasExited()
+                ? path
+                : null;
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or ObjectDisposedException)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>The cgroup of the process in the unified hierarchy (cgroups(7)), such as <c>/system.slice/cron.service</c>; null if it has none or has ended.</summary>
+    public string? ReadCgroup()
+    {
+        const string Unified = "0::";
+        try
+        {
+            string? line = File.ReadAllLines($"/proc/{Pid}/cgroup").FirstOrDefault(line => line.StartsWith(Unified, StringComparison.Ordinal));
+
+            // Read while the process was there, so it is this one's.
+            return HasExited() ? null : line?[Unified.Length..];
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or ObjectDisposedException)
+        {
+            return null;
+        }
+    }
+
     /// <exception cref="LinuxException">ESRCH: the process has ended. EPERM.</exception>
     public void SendSignal(int signal)
     {

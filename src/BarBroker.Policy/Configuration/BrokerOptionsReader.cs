@@ -30,6 +30,7 @@ internal static class BrokerOptionsReader
         var sockets = file.Section("sockets");
         var otlp = file.Section("otlp");
         var limits = file.Section("limits");
+        var leases = Leases(file.Section("leases"), limits);
         var options = new BrokerOptions
         {
             RuntimeDirectory = runtime,
@@ -39,7 +40,7 @@ internal static class BrokerOptionsReader
             OperatorGroup = sockets.Text("operatorGroup"),
             Metrics = Metrics(file.Section("metrics")),
             OtlpEndpoint = OtlpEndpoint(otlp),
-            Leases = Leases(file.Section("leases"), limits),
+            Leases = leases with { Rules = PolicyReader.Read(file, leases) },
             ConnectionsPerUid = limits.Number("connectionsPerUid", 64, 1, 65_536),
             MessageBytes = (int)limits.Size("messageBytes", 64 << 10, 4 << 10, 4 << 20),
             Devices = DeviceEntryReader.Read(file),

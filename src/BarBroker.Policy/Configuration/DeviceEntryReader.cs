@@ -126,7 +126,7 @@ internal static class DeviceEntryReader
         }
     }
 
-    private static bool IsName(string text) =>
+    public static bool IsName(string text) =>
         text.Length is > 0 and <= 63 && char.IsAsciiLetterOrDigit(text[0]) && !text.AsSpan().ContainsAnyExcept(NameCharacters);
 
     /// <summary>As sysfs spells it: 0000:01:00.0, the domain with up to eight digits.</summary>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+using System.Collections.Immutable;
 using System.Globalization;
 
 namespace BarBroker.Configuration;
@@ -31,6 +32,8 @@ internal sealed class ObjectReader
 
     public void Fault(string name, string message) =>
         _faults.Add(_node.MemberPath(name), Find(name)?.Line ?? _node.Line, message);
+
+    public void Fault(ConfigNode node, string message) => _faults.Add(node, message);
 
     public ObjectReader Section(string name) => new(Find(name) ?? new ConfigNode(ConfigNodeKind.Object, _node.MemberPath(name), 0), _faults);
 
@@ -97,6 +100,44 @@ internal sealed class ObjectReader
         return InBounds(node, bytes, otherwise, min, max, Quantity.Format);
     }
 
+    /// <summary>As above, without a default.</summary>
+    public int? Number(string name, int min, int max) => Find(name) is { } node ? Number(node, min, min, max) : null;
+
+    public TimeSpan? Duration(string name, TimeSpan min, TimeSpan max) => Has(name) ? Duration(name, min, min, max) : null;
+
+    public ulong? Size(string name, ulong min, ulong max) => Has(name) ? Size(name, min, min, max) : null;
+
+    /// <summary>One value, or a list of at least one.</summary>
+    public IReadOnlyList<ConfigNode> Values(string name)
+    {
+        if (Find(name) is not { } node)
+        {
+            return [];
+        }
+
+        if (node.Kind == ConfigNodeKind.List && node.Items.Count == 0)
+        {
+            _faults.Add(node, "is empty; leave it out if it shall not matter");
+        }
+
+        return node.Kind == ConfigNodeKind.List ? node.Items : [node];
+    }
+
+    /// <summary>One of the choices, or a list of them; empty if it is not there.</summary>
+    public ImmutableArray<T> Choices<T>(string name, params ReadOnlySpan<(string Text, T Value)> choices)
+    {
+        var chosen = ImmutableArray.CreateBuilder<T>();
+        foreach (var node in Values(name))
+        {
+            if (TryChoice(node, choices, out var value))
+            {
+                chosen.Add(value);
+            }
+        }
+
+        return chosen.ToImmutable();
+    }
+
     public T Choice<T>(string name, T otherwise, params ReadOnlySpan<(string Text, T Value)> choices)
     {
         if (Find(name) is not { } node)
@@ -104,19 +145,7 @@ internal sealed class ObjectReader
             return otherwise;
         }
 
-        var texts = new List<string>();
-        foreach (var (text, value) in choices)
-        {
-            if (node.Kind == ConfigNodeKind.Text && node.Text == text)
-            {
-                return value;
-            }
-
-            texts.Add($"\"{text}\"");
-        }
-
-        _faults.Add(node, $"{Show(node)} is none of {string.Join(", ", texts)}");
-        return otherwise;
+        return TryChoice(node, choices, out var chosen) ? chosen : otherwise;
     }
 
     /// <summary>To be called last: every member that nobody asked for is a fault, because it would be ignored.</summary>
@@ -134,7 +163,27 @@ internal sealed class ObjectReader
         }
     }
 
-    private static string Show(ConfigNode node) => node.Kind switch
+    private bool TryChoice<T>(ConfigNode node, ReadOnlySpan<(string Text, T Value)> choices, out T chosen)
+    {
+        var texts = new List<string>();
+        foreach (var (text, value) in choices)
+        {
+            if (node.Kind == ConfigNodeKind.Text && node.Text == text)
+            {
+                chosen = value;
+                return true;
+            }
+
+            texts.Add($"\"{text}\"");
+        }
+
+        _faults.Add(node, $"{Show(node)} is none of {string.Join(", ", texts)}");
+        chosen = default!;
+        return false;
+    }
+
+    /// <summary>A value for a message.</summary>
+    public static string Show(ConfigNode node) => node.Kind switch
     {
         ConfigNodeKind.Object => "an object",
         ConfigNodeKind.List => "a list",

@@ -18,4 +18,8 @@ internal sealed record AcquireRequest(
     TimeSpan? Ttl,
     TimeSpan? HangLimit,
     ImmutableDictionary<string, string> Labels,
-    string RequestId);
+    string RequestId)
+{
+    /// <summary>Null: the default. Only the policy looks at it yet.</summary>
+    public int? Priority { get; init; }
+}

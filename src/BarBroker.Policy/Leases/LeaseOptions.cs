@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
+using System.Collections.Immutable;
+using BarBroker.Policy;
+
 namespace BarBroker.Leases;
 
-/// <summary>The bounds that hold for every lease.</summary>
+/// <summary>The bounds that hold for every lease, and the rules that give some callers others.</summary>
 internal sealed record LeaseOptions
 {
+    /// <summary>In order, the first that matches decides. Null: no policy, everybody may lease everything within these bounds.</summary>
+    public ImmutableArray<PolicyRule>? Rules { get; init; }
+
     public TimeSpan DefaultTtl { get; init; } = TimeSpan.FromSeconds(30);
 
     public TimeSpan MinTtl { get; init; } = TimeSpan.FromSeconds(1);

@@ -2,6 +2,7 @@
 
 using System.Collections.Immutable;
 using BarBroker.Devices;
+using BarBroker.Policy;
 
 namespace BarBroker.Leases;
 
@@ -63,6 +64,15 @@ internal sealed class Lease(ulong epoch, DeviceSlot slot, OwnerRecord owner, Acq
 
     public long ProgressAt { get; set; }
 
+    /// <summary>What the policy granted it on.</summary>
+    public LeaseTerms Terms { get; set; } = null!;
+
+    /// <summary>The end of its lifetime, which nothing moves.</summary>
+    public long LifeDeadline { get; set; } = Never;
+
+    /// <summary>When that end is announced; <see cref="Deadline.Never"/> if it is not, or was.</summary>
+    public long LifeNotice { get; set; } = Never;
+
     public long RecallDeadline { get; set; } = Never;
 
     public EndReason RecallReason { get; set; }
@@ -111,10 +121,12 @@ internal sealed class Lease(ulong epoch, DeviceSlot slot, OwnerRecord owner, Acq
         EndReason,
         EndDetail,
         Ttl,
-        IsLive ? (Phase == ExportPhase.Done ? clock.Span(Math.Max(0, TtlDeadline - now)) : Ttl) : null,
+        IsLive ? clock.Span(Math.Max(0, Math.Min(Phase == ExportPhase.Done ? TtlDeadline : now + TtlUnits, LifeDeadline) - now)) : null,
         clock.Span(Math.Max(0, now - GrantedAt)),
         HangUnits == 0 ? null : HangLimit,
-        State == LeaseState.Recalled ? clock.Span(Math.Max(0, RecallDeadline - now)) : null,
+        State == LeaseState.Recalled ? clock.Span(Math.Max(0, Math.Min(RecallDeadline, LifeDeadline) - now)) : null,
         RevokeAttempts,
-        RevokeError);
+        RevokeError,
+        Terms.RuleName,
+        IsLive && LifeDeadline != Never ? clock.Span(Math.Max(0, LifeDeadline - now)) : null);
 }

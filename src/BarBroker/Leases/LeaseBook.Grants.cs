@@ -2,13 +2,14 @@
 
 using System.Collections.Immutable;
 using BarBroker.Devices;
+using BarBroker.Policy;
 
 namespace BarBroker.Leases;
 
 internal sealed partial class LeaseBook
 {
-    /// <summary>Sets the ranges aside and queues the export. The request has passed <see cref="AcquireValidator.Check"/>.</summary>
-    public PendingGrant BeginAcquire(AcquireRequest request, LeaseOwner owner)
+    /// <summary>Sets the ranges aside and queues the export. The request has passed <see cref="AcquireValidator.Check"/> and the policy.</summary>
+    public PendingGrant BeginAcquire(AcquireRequest request, LeaseOwner owner, LeaseTerms terms)
     {
         using Transition _ = Enter();
         OwnerRecord record = _owners.GetValue(owner, static o => new OwnerRecord(o));
@@ -18,11 +19,11 @@ internal sealed partial class LeaseBook
             throw new LeaseException(LeaseError.Unavailable, "the broker is shutting down; try again when it is back");
         if (record.FindByRequestId(request.RequestId) is { } known)
             return Replay(known);
-        ulong bytes = CheckQuota(request, owner.Uid);
+        ulong bytes = CheckQuota(request, owner.Uid, terms);
         Lease lease = request.Device.Length > 0
             ? TryPlace(FindSlot(request.Device), request, record, out LeaseException? refusal) ?? throw refusal!
-            : PlaceAnywhere(request, record);
-        return Register(lease, request, bytes);
+            : PlaceAnywhere(request, record, terms);
+        return Register(lease, terms, bytes);
     }
 
     /// <summary>The caller of an acquire gave up. Without anybody else who waits for it the lease goes, whether or not the export has succeeded meanwhile.</summary>
@@ -100,32 +101,37 @@ internal sealed partial class LeaseBook
         return new PendingGrant(lease, Task.FromResult(MakeGrant(lease, _clock.Now)));
     }
 
-    private ulong CheckQuota(AcquireRequest request, uint uid)
+    private ulong CheckQuota(AcquireRequest request, uint uid, LeaseTerms terms)
     {
         UInt128 bytes = 0;
         foreach (BufferRequest buffer in request.Buffers)
             bytes += SizeOf(buffer);
         UidAccount account = _accounts.GetValueOrDefault(uid) ?? new UidAccount();
-        if (account.Leases >= _options.MaxLeasesPerUid)
-            throw new LeaseException(LeaseError.Quota, $"uid {uid} has {account.Leases} leases, and {_options.MaxLeasesPerUid} is its quota; release some first");
-        if (account.Bytes + bytes > _options.MaxBytesPerUid)
-            throw new LeaseException(LeaseError.Quota, $"uid {uid} has {ByteText.Of(account.Bytes)} in leases; another 0x{bytes:x} bytes would pass its quota of {ByteText.Of(_options.MaxBytesPerUid)}; release some first");
+        string rule = terms.Rule is null ? "" : $"policy rule {terms.RuleName}: ";
+        if (account.Leases >= terms.MaxLeases)
+            throw new LeaseException(LeaseError.Quota, $"{rule}uid {uid} has {account.Leases} leases, and {terms.MaxLeases} is its quota; release some first");
+        if (account.Bytes + bytes > terms.MaxBytes)
+            throw new LeaseException(LeaseError.Quota, $"{rule}uid {uid} has {ByteText.Of(account.Bytes)} in leases; another 0x{bytes:x} bytes would pass its quota of {ByteText.Of(terms.MaxBytes)}; release some first");
         return (ulong)UInt128.Min(bytes, ulong.MaxValue);
     }
 
     /// <summary>The first device, in the order of the configuration, that will do. If none will, the refusal that is nearest to a grant.</summary>
-    private Lease PlaceAnywhere(AcquireRequest request, OwnerRecord record)
+    private Lease PlaceAnywhere(AcquireRequest request, OwnerRecord record, LeaseTerms terms)
     {
         LeaseException? nearest = null;
         foreach (DeviceSlot slot in _slots)
         {
+            if (!terms.AllowsDevice(slot.Name))
+                continue;
             if (TryPlace(slot, request, record, out LeaseException? refusal) is { } lease)
                 return lease;
             if (nearest is null || Rank(refusal!.Error) < Rank(nearest.Error))
                 nearest = refusal;
         }
 
-        throw nearest ?? new LeaseException(LeaseError.Unavailable, "no device is configured; ask the operator");
+        throw nearest ?? (_slots.Length == 0
+            ? new LeaseException(LeaseError.Unavailable, "no device is configured; ask the operator")
+            : new LeaseException(LeaseError.Denied, $"policy rule {terms.RuleName} allows none of the devices that there are; ask the operator") { Field = "device" });
 
         static int Rank(LeaseError error) => error switch
         {
@@ -227,16 +233,18 @@ internal sealed partial class LeaseBook
         };
     }
 
-    private PendingGrant Register(Lease lease, AcquireRequest request, ulong bytes)
+    private PendingGrant Register(Lease lease, LeaseTerms terms, ulong bytes)
     {
         long now = _clock.Now;
-        TimeSpan ttl = request.Ttl ?? _options.DefaultTtl;
-        lease.Ttl = ttl < _options.MinTtl ? _options.MinTtl : ttl > _options.MaxTtl ? _options.MaxTtl : ttl;
+        lease.Terms = terms;
+        lease.Ttl = terms.Ttl;
         lease.TtlUnits = _clock.Units(lease.Ttl);
-        if (request.HangLimit is { } hang)
+        lease.HangLimit = terms.HangLimit ?? default;
+        lease.HangUnits = _clock.Units(lease.HangLimit);
+        if (terms.MaxLifetime is { } life)
         {
-            lease.HangLimit = hang < _options.MinTtl ? _options.MinTtl : hang > LeaseClock.Longest ? LeaseClock.Longest : hang;
-            lease.HangUnits = _clock.Units(lease.HangLimit);
+            lease.LifeDeadline = now + _clock.Units(life);
+            lease.LifeNotice = terms.RecallGrace > TimeSpan.Zero ? lease.LifeDeadline - _clock.Units(terms.RecallGrace) : Deadline.Never;
         }
 
         lease.GrantedAt = now;
@@ -253,6 +261,7 @@ internal sealed partial class LeaseBook
         lease.Owner.Leases.Add(lease);
         lease.Owner.RememberRequestId(lease);
         _countByState[(int)lease.State]++;
+        Requeue(lease);
         var pending = new PendingGrant(lease, lease.Pending.Task);
         lease.Slot.Executor.Post(new DeviceCommand(DeviceCommandKind.Export, lease));
         Tell(lease, now);

@@ -58,6 +58,9 @@ internal sealed partial class LeaseBook
                 Requeue(lease);
                 RequestProof(lease, now);
                 break;
+            case var _ when reason == EndReason.None:
+                AnnounceEndOfLife(lease, now);
+                break;
             default:
                 string detail = reason == lease.RecallReason && due == lease.RecallDeadline ? lease.RecallDetail : Explain(lease, reason);
                 _metrics.ExpiredLate(_clock.Span(now - due));
@@ -70,16 +73,35 @@ internal sealed partial class LeaseBook
     {
         EndReason.Expired => $"no heartbeat within the TTL of {lease.Ttl.TotalSeconds} s",
         EndReason.ClientHung => $"no new progress within the hang limit of {lease.HangLimit.TotalSeconds} s",
+        EndReason.Policy => $"policy rule {lease.Terms.RuleName}: its maximum lifetime of {lease.Terms.MaxLifetime?.TotalSeconds} s is over",
         EndReason.TicketExpired => $"the ticket was not shown within {_options.TicketTtl.TotalSeconds} s",
         _ => "",
     };
 
-    /// <summary>When the lease must be looked at, and, for a live one, what it then ends with.</summary>
+    private void AnnounceEndOfLife(Lease lease, long now)
+    {
+        lease.LifeNotice = Deadline.Never;
+        if (lease.LifeDeadline < lease.RecallDeadline)
+        {
+            lease.RecallDeadline = lease.LifeDeadline;
+            lease.RecallReason = EndReason.Policy;
+            lease.RecallDetail = Explain(lease, EndReason.Policy);
+            SetState(lease, LeaseState.Recalled);
+            Tell(lease, now);
+        }
+
+        Requeue(lease);
+    }
+
+    /// <summary>When the lease must be looked at, and, for a live one, what it then ends with; None: its end is to be announced.</summary>
     private (long Due, EndReason Reason) NextDue(Lease lease)
     {
         if (!lease.IsLive)
             return (lease.State == LeaseState.Ended ? Deadline.Never : lease.RevokeDue, lease.EndReason);
         (long Due, EndReason Reason) next = (lease.RecallDeadline, lease.RecallReason);
+        // No grace and no renewal moves these.
+        Consider(lease.LifeDeadline, EndReason.Policy);
+        Consider(lease.LifeNotice, EndReason.None);
         // While the device works on the export the client has nothing that it could keep alive.
         if (lease.Phase != ExportPhase.Done)
             return next;

@@ -112,7 +112,8 @@ internal sealed partial class LeaseBook : IDisposable
                 lease.ProgressAt = now;
             }
 
-            TimeSpan remaining = lease.RecallDeadline < lease.TtlDeadline ? _clock.Span(Math.Max(0, lease.RecallDeadline - now)) : lease.Ttl;
+            long end = Math.Min(lease.RecallDeadline, lease.LifeDeadline);
+            TimeSpan remaining = end < lease.TtlDeadline ? _clock.Span(Math.Max(0, end - now)) : lease.Ttl;
             return new Renewal(remaining, lease.State, EndReason.None);
         }
     }

@@ -11,6 +11,8 @@ namespace BarBroker.Leases;
 /// <param name="Remaining">Until the deadline; null once the end was decided.</param>
 /// <param name="RecallRemaining">Until the revoke, while recalled; else null.</param>
 /// <param name="RevokeError">What the last failed attempt said, or empty.</param>
+/// <param name="PolicyRule">The rule that it was granted by; empty without a policy.</param>
+/// <param name="LifetimeRemaining">Until the end that no renewal moves; null where there is none, or once the end was decided.</param>
 internal sealed record LeaseInfo(
     string Id,
     ulong Epoch,
@@ -29,4 +31,6 @@ internal sealed record LeaseInfo(
     TimeSpan? HangLimit,
     TimeSpan? RecallRemaining,
     int RevokeAttempts,
-    string RevokeError);
+    string RevokeError,
+    string PolicyRule,
+    TimeSpan? LifetimeRemaining);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 using System.Collections.Immutable;
+using BarBroker.Policy;
 using BarBroker.Telemetry;
 
 namespace BarBroker.Leases;
@@ -11,11 +12,13 @@ namespace BarBroker.Leases;
 /// </remarks>
 internal sealed class LeaseManager : IAsyncDisposable
 {
-    private readonly LeaseOptions _options;
     private readonly TimeProvider _time;
+    private readonly AcquireRates _rates;
     private readonly LeaseBook _book;
     private readonly DeviceWorker[] _workers;
     private readonly Func<string, Action<DeviceCommand>, IDeviceExecutor> _executors;
+    private volatile LeasePolicy _policy;
+    private volatile LeaseOptions _options;
     private int _started;
     private int _disposed;
 
@@ -37,13 +40,19 @@ internal sealed class LeaseManager : IAsyncDisposable
         _time = time;
         _executors = executors;
         Metrics = new LeaseMetrics();
-        _book = new LeaseBook(options, registrations, firstEpoch, new LeaseClock(time), Metrics);
+        var clock = new LeaseClock(time);
+        _policy = new LeasePolicy(options);
+        _rates = new AcquireRates(clock);
+        _book = new LeaseBook(options, registrations, firstEpoch, clock, Metrics);
         _workers = [.. registrations.Zip(_book.Slots, (r, slot) => new DeviceWorker(_book, slot, r.Device))];
         Metrics.Observe(_book);
     }
 
     /// <summary>The instruments of this manager, in the meter "BarBroker".</summary>
     public LeaseMetrics Metrics { get; }
+
+    /// <summary>The policy in force; one that was fetched before a reload goes on deciding as it did.</summary>
+    public LeasePolicy Policy => _policy;
 
     /// <summary>Ended leases since the start.</summary>
     public long EndedCount => _book.EndedCount;
@@ -68,7 +77,9 @@ internal sealed class LeaseManager : IAsyncDisposable
     {
         cancellation.ThrowIfCancellationRequested();
         AcquireValidator.Check(request);
-        PendingGrant pending = _book.BeginAcquire(request, owner);
+        LeaseTerms terms = _policy.Decide(request, owner);
+        _rates.Take(owner.Uid, terms);
+        PendingGrant pending = _book.BeginAcquire(request, owner, terms);
         try
         {
             return await pending.Task.WaitAsync(cancellation).ConfigureAwait(false);

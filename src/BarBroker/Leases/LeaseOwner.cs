@@ -1,14 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 
+using System.Collections.Immutable;
+using System.Runtime.CompilerServices;
+using BarBroker.Policy;
+
 namespace BarBroker.Leases;
 
 /// <summary>
 /// The process that owns leases, as the kernel told it about the socket. One instance a process, however many connections it has, so that
 /// reference equality is process equality.
 /// </summary>
-internal sealed record LeaseOwner(uint Uid, uint Gid, int Pid, string Comm)
+internal sealed record LeaseOwner(uint Uid, uint Gid, int Pid, string Comm) : IPolicySubject
 {
+    /// <summary>The supplementary groups, as they were at the connect.</summary>
+    public ImmutableArray<uint> Groups { get; init; } = [];
+
+    /// <summary>Null: nothing can be read.</summary>
+    public IProcessFacts? Facts { get; init; }
+
+    public string? ReadExecutable() => Facts?.ReadExecutable();
+
+    public string? ReadCgroup() => Facts?.ReadCgroup();
+
     public bool Equals(LeaseOwner? other) => ReferenceEquals(this, other);
 
-    public override int GetHashCode() => System.Runtime.CompilerServices.RuntimeHelpers.GetHashCode(this);
+    public override int GetHashCode() => RuntimeHelpers.GetHashCode(this);
 }

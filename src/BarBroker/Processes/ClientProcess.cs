@@ -6,10 +6,12 @@ using BarBroker.Linux.Processes;
 namespace BarBroker.Processes;
 
 /// <summary>A process that is, or was a moment ago, connected or holds leases. Changed only by its <see cref="ClientRegistry"/>, under that one's lock.</summary>
-internal sealed class ClientProcess(ulong key, LeaseOwner owner, PidFd process)
+internal sealed class ClientProcess(ulong key, ClientIdentity identity, LeaseOwner owner, PidFd process)
 {
     /// <summary>What the process watcher knows it by; never reused.</summary>
     public ulong Key { get; } = key;
+
+    public ClientIdentity Identity { get; } = identity;
 
     public LeaseOwner Owner { get; } = owner;
 

@@ -14,7 +14,7 @@ namespace BarBroker.Processes;
 internal sealed class ClientRegistry : ILeaseObserver, IDisposable
 {
     private readonly Lock _gate = new();
-    private readonly Dictionary<(ProcessIdentity Identity, uint Uid, uint Gid), ClientProcess> _byIdentity = [];
+    private readonly Dictionary<ClientIdentity, ClientProcess> _byIdentity = [];
     private readonly Dictionary<LeaseOwner, ClientProcess> _byOwner = [];
     private readonly Dictionary<ulong, ClientProcess> _byKey = [];
     private readonly Action<LeaseOwner> _exited;
@@ -53,7 +53,8 @@ internal sealed class ClientRegistry : ILeaseObserver, IDisposable
                 throw new LinuxException("SO_PEERPIDFD", $"process {peer.Pid}", Errno.ESRCH);
             }
 
-            var identity = (process.GetIdentity(), peer.Uid, peer.Gid);
+            var groups = PeerCredentials.GroupsOf(socket);
+            var identity = ClientIdentity.Of(process.GetIdentity(), peer, groups);
             string comm = ProcessName.Of(peer.Pid);
             lock (_gate)
             {
@@ -64,7 +65,8 @@ internal sealed class ClientRegistry : ILeaseObserver, IDisposable
                     return known;
                 }
 
-                var client = new ClientProcess(++_lastKey, new LeaseOwner(peer.Uid, peer.Gid, peer.Pid, comm), process) { References = 1 };
+                var owner = new LeaseOwner(peer.Uid, peer.Gid, peer.Pid, comm) { Groups = groups, Facts = new ProcessFacts(process) };
+                var client = new ClientProcess(++_lastKey, identity, owner, process) { References = 1 };
                 _watcher.Watch(process, client.Key);
                 _byKey.Add(client.Key, client);
                 _byIdentity.Add(identity, client);
@@ -172,7 +174,7 @@ internal sealed class ClientRegistry : ILeaseObserver, IDisposable
         client.IsGone = true;
         _byKey.Remove(client.Key);
         _byOwner.Remove(client.Owner);
-        _byIdentity.Remove((client.Process.GetIdentity(), client.Owner.Uid, client.Owner.Gid));
+        _byIdentity.Remove(client.Identity);
         client.Process.Dispose();
     }
 }

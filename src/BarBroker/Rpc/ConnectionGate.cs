@@ -2,6 +2,7 @@
 
 using System.Net.Sockets;
 using BarBroker.Leases;
+using BarBroker.Linux;
 using BarBroker.Linux.Processes;
 using BarBroker.Processes;
 using Microsoft.AspNetCore.Connections;
@@ -55,9 +56,7 @@ internal sealed class ConnectionGate(SocketKind kind, ConnectionLimiter limiter,
     {
         if (kind == SocketKind.Operator)
         {
-            var peer = PeerCredentials.Of(socket);
-            connection.Features.Set(new Caller(kind, new LeaseOwner(peer.Uid, peer.Gid, peer.Pid, ProcessName.Of(peer.Pid)), null));
-            await next(connection);
+            await ServeOperatorAsync(connection, socket, next);
             return;
         }
 
@@ -81,6 +80,32 @@ internal sealed class ConnectionGate(SocketKind kind, ConnectionLimiter limiter,
         finally
         {
             registry.Release(process);
+        }
+    }
+
+    private static async Task ServeOperatorAsync(ConnectionContext connection, Socket socket, ConnectionDelegate next)
+    {
+        var peer = PeerCredentials.Of(socket);
+        using var process = TryOpen(socket);
+        var caller = new LeaseOwner(peer.Uid, peer.Gid, peer.Pid, ProcessName.Of(peer.Pid))
+        {
+            Groups = PeerCredentials.GroupsOf(socket),
+            Facts = process is null ? null : new ProcessFacts(process),
+        };
+        connection.Features.Set(new Caller(SocketKind.Operator, caller, null));
+        await next(connection);
+    }
+
+    /// <summary>An operator may have handed its connection on and ended: what a policy asks of its process is then unknown, and it goes on for its user.</summary>
+    private static PidFd? TryOpen(Socket socket)
+    {
+        try
+        {
+            return PidFd.OfPeer(socket);
+        }
+        catch (LinuxException)
+        {
+            return null;
         }
     }
 }

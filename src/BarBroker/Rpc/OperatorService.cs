@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
 using BarBroker.Leases;
+using BarBroker.Policy;
 using BarBroker.Wire;
 using Grpc.Core;
 
 namespace BarBroker.Rpc;
 
-/// <summary>What operators call. Whoever reached the socket may do all of it; who it was is logged and kept with what was ended.</summary>
+/// <summary>What operators call: whoever reached the socket, and is given the right by the policy if that speaks of operators. Who it was is logged and kept with what was ended.</summary>
 internal sealed class OperatorService(LeaseManager leases, StatusReport status, Stopping stopping, ILogger<OperatorService> log)
     : V1.OperatorService.OperatorServiceBase
 {
@@ -14,10 +15,15 @@ internal sealed class OperatorService(LeaseManager leases, StatusReport status, 
 
     private readonly Endings _endings = new(leases);
 
-    public override Task<V1.GetStatusResponse> GetStatus(V1.GetStatusRequest request, ServerCallContext context) => Task.FromResult(status.Make());
+    public override Task<V1.GetStatusResponse> GetStatus(V1.GetStatusRequest request, ServerCallContext context)
+    {
+        Authorize(context, OperatorRights.Read);
+        return Task.FromResult(status.Make());
+    }
 
     public override Task<V1.OperatorListLeasesResponse> ListLeases(V1.OperatorListLeasesRequest request, ServerCallContext context)
     {
+        Authorize(context, OperatorRights.Read);
         var response = new V1.OperatorListLeasesResponse();
         foreach (var lease in leases.List(RequestReader.Read(request.Selector, request.IncludeEnded)))
         {
@@ -27,18 +33,22 @@ internal sealed class OperatorService(LeaseManager leases, StatusReport status, 
         return Task.FromResult(response);
     }
 
-    public override Task<V1.OperatorGetLeaseResponse> GetLease(V1.OperatorGetLeaseRequest request, ServerCallContext context) =>
-        Task.FromResult(new V1.OperatorGetLeaseResponse { Lease = leases.Get(request.LeaseId).ToWire() });
+    public override Task<V1.OperatorGetLeaseResponse> GetLease(V1.OperatorGetLeaseRequest request, ServerCallContext context)
+    {
+        Authorize(context, OperatorRights.Read);
+        return Task.FromResult(new V1.OperatorGetLeaseResponse { Lease = leases.Get(request.LeaseId).ToWire() });
+    }
 
     public override async Task WatchLeases(V1.WatchLeasesRequest request, IServerStreamWriter<V1.WatchLeasesResponse> responseStream, ServerCallContext context)
     {
+        Authorize(context, OperatorRights.Read);
         using var events = new EventQueue(leases, uid: null, stopping.Token, context.CancellationToken);
         await events.SendAsync(responseStream, static (lease, device) => new V1.WatchLeasesResponse().With(lease, device));
     }
 
     public override Task Revoke(V1.RevokeRequest request, IServerStreamWriter<V1.RevokeResponse> responseStream, ServerCallContext context)
     {
-        var caller = Caller.Of(context);
+        var caller = Authorize(context, OperatorRights.Revoke);
         var grace = RequestReader.ReadGrace(request.Grace);
         var ids = Selected(request);
         string detail = Detail(caller, request.Comment);
@@ -49,6 +59,7 @@ internal sealed class OperatorService(LeaseManager leases, StatusReport status, 
 
     public override Task<V1.OperatorListDevicesResponse> ListDevices(V1.OperatorListDevicesRequest request, ServerCallContext context)
     {
+        Authorize(context, OperatorRights.Read);
         var response = new V1.OperatorListDevicesResponse();
         foreach (var device in leases.Devices())
         {
@@ -60,6 +71,7 @@ internal sealed class OperatorService(LeaseManager leases, StatusReport status, 
 
     public override Task<V1.GetDeviceResponse> GetDevice(V1.GetDeviceRequest request, ServerCallContext context)
     {
+        Authorize(context, OperatorRights.Read);
         var response = new V1.GetDeviceResponse { Device = leases.Device(request.Device).ToWire() };
         foreach (var segment in leases.Segments(request.Device))
         {
@@ -71,7 +83,7 @@ internal sealed class OperatorService(LeaseManager leases, StatusReport status, 
 
     public override Task<V1.CordonDeviceResponse> CordonDevice(V1.CordonDeviceRequest request, ServerCallContext context)
     {
-        var caller = Caller.Of(context);
+        var caller = Authorize(context, OperatorRights.Devices);
         var device = leases.Cordon(request.Device, Detail(caller, request.Comment));
         OperatorLog.Cordon(log, caller, device.Name);
         return Task.FromResult(new V1.CordonDeviceResponse { Device = device.ToWire() });
@@ -79,7 +91,7 @@ internal sealed class OperatorService(LeaseManager leases, StatusReport status, 
 
     public override Task<V1.UncordonDeviceResponse> UncordonDevice(V1.UncordonDeviceRequest request, ServerCallContext context)
     {
-        var caller = Caller.Of(context);
+        var caller = Authorize(context, OperatorRights.Devices);
         var device = leases.Uncordon(request.Device);
         OperatorLog.Uncordon(log, caller, device.Name);
         return Task.FromResult(new V1.UncordonDeviceResponse { Device = device.ToWire() });
@@ -87,7 +99,7 @@ internal sealed class OperatorService(LeaseManager leases, StatusReport status, 
 
     public override Task DrainDevice(V1.DrainDeviceRequest request, IServerStreamWriter<V1.DrainDeviceResponse> responseStream, ServerCallContext context)
     {
-        var caller = Caller.Of(context);
+        var caller = Authorize(context, OperatorRights.Devices);
         var grace = RequestReader.ReadGrace(request.Grace);
         string detail = Detail(caller, request.Comment);
 
@@ -105,7 +117,7 @@ internal sealed class OperatorService(LeaseManager leases, StatusReport status, 
 
     public override async Task<V1.ResetDeviceResponse> ResetDevice(V1.ResetDeviceRequest request, ServerCallContext context)
     {
-        var caller = Caller.Of(context);
+        var caller = Authorize(context, OperatorRights.Devices);
         string detail = Detail(caller, request.Comment);
         string device = leases.Device(request.Device).Name;
         OperatorLog.Reset(log, caller, device);
@@ -113,8 +125,25 @@ internal sealed class OperatorService(LeaseManager leases, StatusReport status, 
         return new V1.ResetDeviceResponse { Device = leases.Device(device).ToWire(), Ended = (uint)ended };
     }
 
-    public override Task<V1.ReloadResponse> Reload(V1.ReloadRequest request, ServerCallContext context) =>
+    public override Task<V1.ReloadResponse> Reload(V1.ReloadRequest request, ServerCallContext context)
+    {
+        Authorize(context, OperatorRights.Reload);
         throw new LeaseException(LeaseError.Unsupported, "The configuration cannot be reloaded yet; restart the broker.");
+    }
+
+    /// <exception cref="LeaseException">Denied.</exception>
+    private Caller Authorize(ServerCallContext context, OperatorRights needed)
+    {
+        var caller = Caller.Of(context);
+        if (!leases.Policy.RightsOf(caller.Owner, out var rule).HasFlag(needed))
+        {
+            string right = needed.ToString().ToLowerInvariant();
+            throw new LeaseException(
+                LeaseError.Denied, rule is null ? $"no rule of the broker's policy gives uid {caller.Uid} the right {right}" : $"policy rule {rule.Name} does not give uid {caller.Uid} the right {right}");
+        }
+
+        return caller;
+    }
 
     private List<string> Selected(V1.RevokeRequest request)
     {

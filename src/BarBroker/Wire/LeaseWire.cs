@@ -29,6 +29,8 @@ internal static class LeaseWire
             RecallRemaining = lease.RecallRemaining?.ToWire(),
             RevokeAttempts = (uint)lease.RevokeAttempts,
             RevokeError = lease.RevokeError,
+            PolicyRule = lease.PolicyRule,
+            LifetimeRemaining = lease.LifetimeRemaining?.ToWire(),
         };
         foreach (var buffer in lease.Buffers)
         {

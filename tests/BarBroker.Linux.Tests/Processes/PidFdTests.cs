@@ -3,6 +3,7 @@
 using System.Diagnostics;
 using BarBroker.Linux.Events;
 using BarBroker.Linux.Processes;
+using BarBroker.Testing;
 
 namespace BarBroker.Linux.Tests.Processes;
 
@@ -93,6 +94,48 @@ public sealed class PidFdTests
         }
 
         Assert.Equal(Errno.ESRCH, Assert.Throws<LinuxException>(() => PidFd.Open(pid)).Errno);
+    }
+
+    [Fact]
+    public void ReadExecutable_Itself_IsItsPath()
+    {
+        using var itself = PidFd.Open(Environment.ProcessId);
+
+        Assert.Equal(Environment.ProcessPath, itself.ReadExecutable());
+    }
+
+    [Fact]
+    public void ReadExecutable_ReplacedOnDisk_IsNotTold()
+    {
+        using var directory = new TestDirectory();
+        string copy = directory.File("sleep");
+        File.Copy("/usr/bin/sleep", copy);
+        using var child = Process.Start(copy, "600");
+        using var process = PidFd.Open(child.Id);
+        Assert.Equal(copy, process.ReadExecutable());
+
+        File.Move(Copy("/usr/bin/true", directory.File("true")), copy, overwrite: true);
+
+        Assert.Null(process.ReadExecutable());
+        process.SendSignal(SigKill);
+        child.WaitForExit();
+        Assert.Null(process.ReadExecutable());
+        Assert.Null(process.ReadCgroup());
+    }
+
+    [Fact]
+    public void ReadCgroup_Itself_IsAsProcSays()
+    {
+        using var itself = PidFd.Open(Environment.ProcessId);
+        string? expected = File.ReadLines("/proc/self/cgroup").FirstOrDefault(line => line.StartsWith("0::", StringComparison.Ordinal))?[3..];
+
+        Assert.Equal(expected, itself.ReadCgroup());
+    }
+
+    private static string Copy(string from, string to)
+    {
+        File.Copy(from, to);
+        return to;
     }
 
     private static Process Sleep() => Process.Start("sleep", "600");

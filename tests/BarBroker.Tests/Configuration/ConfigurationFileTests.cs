@@ -41,7 +41,8 @@ public sealed partial class ConfigurationFileTests
             """
             { "devices": [
               { "name": "a", "kind": "simulated", "bars": [ { "size": 4096 } ] },
-              { "name": "b", "kind": "vfio", "address": "0000:01:00.0", "features": { "revoke": [ 13 ] } } ] }
+              { "name": "b", "kind": "vfio", "address": "0000:01:00.0", "features": { "revoke": [ 13 ] } } ],
+              "policy": { "rules": [ { "name": "r", "lease": {} } ] } }
             """u8,
             "test",
             null,

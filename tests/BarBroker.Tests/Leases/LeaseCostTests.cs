@@ -2,11 +2,13 @@
 
 using System.Diagnostics;
 using BarBroker.Leases;
+using BarBroker.Testing;
 using static BarBroker.Tests.Leases.LeaseFixture;
 
 namespace BarBroker.Tests.Leases;
 
 /// <summary>What many leases cost. Sizes are asserted; times are only printed, because the machine is shared.</summary>
+[Collection(typeof(Alone))]
 public sealed class LeaseCostTests
 {
     private const int Count = 10_000;

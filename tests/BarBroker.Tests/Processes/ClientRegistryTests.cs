@@ -128,7 +128,7 @@ public sealed class ClientRegistryTests : TestBase
     private static LeaseInfo Lease(LeaseOwner owner, LeaseState state) => new(
         "ls-0001", 1, "sim0", [], BarBroker.Devices.BufferAccess.ReadWrite, BarBroker.Devices.MemoryAttribute.NonCached, owner,
         System.Collections.Immutable.ImmutableDictionary<string, string>.Empty, state, EndReason.None, "",
-        TimeSpan.FromSeconds(30), null, TimeSpan.Zero, null, null, 0, "");
+        TimeSpan.FromSeconds(30), null, TimeSpan.Zero, null, null, 0, "", "", null);
 
     private Process StartClient() => Own(Process.Start(new ProcessStartInfo(NativeProgram.Compile(ConnectAndWait, "connect-and-wait"), [_path]) { RedirectStandardInput = true })!);
 

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-using System.Net.Sockets;
-using System.Runtime.InteropServices;
 using BarBroker.Linux;
 using BarBroker.Tests.Hosting;
 using BarBroker.V1;
@@ -11,12 +9,9 @@ using Grpc.Net.Client;
 namespace BarBroker.Tests.Rpc;
 
 /// <summary>What one uid may not learn of, or do to, the leases of another. Needs root, to connect as somebody else.</summary>
-public sealed partial class OtherUidTests : BrokerTest
+public sealed class OtherUidTests : BrokerTest
 {
     private const uint Stranger = 54321;
-
-    // asm/unistd_64.h; by the raw call, because glibc's would change every thread of the process (setresuid(2), "C library/kernel differences").
-    private const nint SetResUid = 117;
 
     [Fact]
     public async Task EveryCall_LeaseOfAnotherUid_AsIfItWereNotThere()
@@ -56,43 +51,6 @@ public sealed partial class OtherUidTests : BrokerTest
     {
         // The stranger keeps root's group, which is the socket's; the directory must let it pass.
         File.SetUnixFileMode(Directory.Path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute | UnixFileMode.GroupExecute);
-        return GrpcChannel.ForAddress("http://localhost", new GrpcChannelOptions
-        {
-            HttpHandler = new SocketsHttpHandler { ConnectCallback = (_, _) => ValueTask.FromResult<Stream>(new NetworkStream(ConnectAsStranger(), ownsSocket: true)), UseProxy = false },
-            DisposeHttpClient = true,
-        });
+        return SomebodyElse.Open(ClientSocket, Stranger);
     }
-
-    /// <summary>On a thread of its own, whose uid alone is changed: SO_PEERCRED is what the connecting thread was.</summary>
-    private Socket ConnectAsStranger()
-    {
-        var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-        Exception? failure = null;
-        var thread = new Thread(() =>
-        {
-            try
-            {
-                if (Syscall(SetResUid, -1, (nint)Stranger, -1) != 0)
-                {
-                    throw new InvalidOperationException($"setresuid: errno {Marshal.GetLastPInvokeError()}");
-                }
-
-                socket.Connect(new UnixDomainSocketEndPoint(ClientSocket));
-            }
-            catch (Exception exception)
-            {
-                failure = exception;
-            }
-            finally
-            {
-                _ = Syscall(SetResUid, -1, 0, -1);
-            }
-        });
-        thread.Start();
-        thread.Join();
-        return failure is null ? socket : throw new InvalidOperationException("could not connect as another uid", failure);
-    }
-
-    [LibraryImport("libc", EntryPoint = "syscall", SetLastError = true)]
-    private static partial nint Syscall(nint number, nint first, nint second, nint third);
 }

@@ -44,7 +44,9 @@ public sealed class WireTests
             TimeSpan.FromSeconds(5),
             TimeSpan.FromSeconds(3),
             2,
-            "EIO");
+            "EIO",
+            "storage",
+            TimeSpan.FromSeconds(50));
 
         var message = lease.ToWire();
 

@@ -47,6 +47,10 @@ internal sealed class ModelLease
 
     public long ProgressAt { get; set; }
 
+    public long LifeDeadline { get; init; } = Never;
+
+    public long LifeNotice { get; set; } = Never;
+
     public long RecallDeadline { get; set; } = Never;
 
     public EndReason RecallReason { get; set; }
@@ -81,6 +85,7 @@ internal sealed class ModelLease
     public IEnumerable<(long Due, EndReason Reason)> Deadlines(long graceUntil)
     {
         yield return (RecallDeadline, RecallReason);
+        yield return (LifeDeadline, EndReason.Policy);
         if (!Granted)
             yield break;
         yield return (Math.Max(TtlDeadline, graceUntil), EndReason.Expired);

@@ -180,7 +180,9 @@ internal sealed partial class ModelWorld
             Buffers = info.Buffers,
             Access = request.Access,
             RequestId = request.RequestId,
-            Ttl = (long)Math.Clamp(request.Ttl!.Value.TotalMilliseconds, Options.MinTtl.TotalMilliseconds, Options.MaxTtl.TotalMilliseconds),
+            Ttl = Math.Min((long)Math.Clamp(request.Ttl!.Value.TotalMilliseconds, Options.MinTtl.TotalMilliseconds, Options.MaxTtl.TotalMilliseconds), IsShort(owner) ? ShortLife : long.MaxValue),
+            LifeDeadline = IsShort(owner) ? _now + ShortLife : ModelLease.Never,
+            LifeNotice = IsShort(owner) ? _now + ShortLife - ShortNotice : ModelLease.Never,
             Hang = (long)(request.HangLimit?.TotalMilliseconds ?? 0),
         };
         Assert.Equal(lease.Ttl, info.Ttl.TotalMilliseconds);
@@ -236,7 +238,7 @@ internal sealed partial class ModelWorld
         if (progress != lease.Progress)
             lease.ProgressAt = _now;
         lease.Progress = progress;
-        Assert.Equal(new Renewal(TimeSpan.FromMilliseconds(Math.Max(0, Math.Min(lease.Ttl, lease.RecallDeadline - _now))), lease.State, EndReason.None), renewal);
+        Assert.Equal(new Renewal(TimeSpan.FromMilliseconds(Math.Max(0, Math.Min(lease.Ttl, Math.Min(lease.RecallDeadline, lease.LifeDeadline) - _now))), lease.State, EndReason.None), renewal);
     }
 
     private void Recall(ModelLease lease, long grace, EndReason reason)
@@ -292,6 +294,7 @@ internal sealed partial class ModelWorld
     {
         foreach (ModelLease lease in _leases.Where(static l => l.Live))
         {
+            Announce(lease);
             long first = lease.Deadlines(GraceUntil(lease)).Min(static d => d.Due);
             foreach ((long due, EndReason reason) in lease.Deadlines(GraceUntil(lease)))
             {
@@ -300,6 +303,20 @@ internal sealed partial class ModelWorld
             }
         }
     }
+
+    private void Announce(ModelLease lease)
+    {
+        if (lease.LifeNotice > _now)
+            return;
+        lease.LifeNotice = ModelLease.Never;
+        if (lease.LifeDeadline >= lease.RecallDeadline)
+            return;
+        lease.RecallDeadline = lease.LifeDeadline;
+        lease.RecallReason = EndReason.Policy;
+        lease.State = LeaseState.Recalled;
+    }
+
+    private static bool IsShort(LeaseOwner owner) => owner.Uid == ShortUid;
 
     private void Heal(int device)
     {

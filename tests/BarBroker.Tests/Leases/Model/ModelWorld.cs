@@ -2,6 +2,7 @@
 
 using BarBroker.Devices;
 using BarBroker.Leases;
+using BarBroker.Policy;
 
 namespace BarBroker.Tests.Leases.Model;
 
@@ -15,6 +16,11 @@ internal sealed partial class ModelWorld : IDisposable
     private const int DeviceCount = 3;
     private const int OwnerCount = 4;
 
+    /// <summary>The user whose leases have an end that no renewal moves, announced before; in milliseconds.</summary>
+    private const uint ShortUid = 1001;
+    private const int ShortLife = 12_000;
+    private const int ShortNotice = 3_000;
+
     private static readonly LeaseOptions Options = new()
     {
         DefaultTtl = TimeSpan.FromSeconds(8),
@@ -26,6 +32,16 @@ internal sealed partial class ModelWorld : IDisposable
         EndedLeasesKept = 20,
         RevokeTimeout = TimeSpan.FromSeconds(2),
         RevokeRetryMax = TimeSpan.FromSeconds(2),
+        Rules =
+        [
+            new PolicyRule("short", PolicyMatch.Everybody with { Users = [new NamedId(ShortUid, "")] }, Lease: new LeaseRule
+            {
+                MaxLeases = 5,
+                MaxLifetime = TimeSpan.FromMilliseconds(ShortLife),
+                RecallGrace = TimeSpan.FromMilliseconds(ShortNotice),
+            }),
+            new PolicyRule("rest", PolicyMatch.Everybody, Lease: new LeaseRule()),
+        ],
     };
 
     private readonly HashSet<string> _everyId = [];
