@@ -30,8 +30,8 @@
  *   so finds the entry at one of them. It cannot grow a mapping (VM_DONTEXPAND).
  * - All VMAs are in one address space, that of the dma-buf's inode, also those in other processes and those of a driver that used
  *   dma_buf_mmap(). A file that is opened anew through /proc has no operations (the inode has none).
- * - Private mappings, of which copies could not be taken back, are refused. So that nobody keeps the address of our pages, VMAs are VM_IO
- *   (no get_user_pages()), and see lease_buffer_mmap() about VM_MIXEDMAP.
+ * - Private mappings, of which copies could not be taken back, are refused. Nobody keeps the addresses behind a mapping: VM_IO
+ *   refuses get_user_pages(), and about VFIO itself see lease_buffer_vm_kind(). KVM looks, but lets go when the mapping is zapped.
  * - An importer's map looks at the state under dma_resv. We take dma_resv once after the state was set: a map before that was
  *   counted and its importer is told, a map after that sees the state.
  * - An importer that has been told is waited for in full, without any lock: fences first, then the count of its mappings. One
@@ -76,6 +76,7 @@ struct lease_buffer {
 	atomic_t mapped;		/* by importers */
 	wait_queue_head_t wait;		/* for state and mapped */
 	u32 memattr;
+	vm_flags_t vm_kind;		/* of mappings: VM_MIXEDMAP, or VM_PFNMAP */
 
 	struct p2pdma_provider *provider;
 	size_t size;
@@ -401,6 +402,27 @@ static const struct vm_operations_struct lease_vm_ops = {
 #endif
 };
 
+/*
+ * VFIO's type1 IOMMU backend maps the addresses behind a VM_PFNMAP mapping for DMA, and keeps them when the mapping is
+ * zapped: a client with a VFIO device of its own would keep the BAR after the revoke (seen on 7.3.4). It refuses VM_MIXEDMAP, which serves us as
+ * well; but that is not allowed for addresses with page structs, as a BAR can have when its memory map was made together with that of RAM.
+ */
+static vm_flags_t lease_buffer_vm_kind(struct lease_buffer *buf)
+{
+	unsigned long pfn, end;
+	u32 i;
+
+	for (i = 0; i < buf->nr_ranges; i++) {
+		end = PHYS_PFN(buf->ranges[i].paddr + buf->ranges[i].len);
+		for (pfn = PHYS_PFN(buf->ranges[i].paddr); pfn < end; pfn++) {
+			if (pfn_valid(pfn))
+				return VM_PFNMAP;
+			cond_resched();
+		}
+	}
+	return VM_MIXEDMAP;
+}
+
 /* That the mapping lies within the buffer, and is not writable when the fd is not, was checked by dma-buf and mmap. */
 static int lease_buffer_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
 {
@@ -417,7 +439,7 @@ static int lease_buffer_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
 	else
 		vma->vm_page_prot = pgprot_noncached(vma->vm_page_prot);
 	vma->vm_page_prot = pgprot_decrypted(vma->vm_page_prot);
-	vm_flags_set(vma, VM_ALLOW_ANY_UNCACHED | VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP);
+	vm_flags_set(vma, VM_ALLOW_ANY_UNCACHED | VM_IO | VM_DONTEXPAND | VM_DONTDUMP | buf->vm_kind);
 	vma->vm_private_data = buf;
 	vma->vm_ops = &lease_vm_ops;
 	return 0;
@@ -533,6 +555,7 @@ static struct lease_buffer *lease_buffer_create(struct lease_set *set, u32 regio
 		kvfree(buf);
 		return ERR_PTR(err);
 	}
+	buf->vm_kind = lease_buffer_vm_kind(buf);
 	return buf;
 }
 

@@ -603,6 +603,88 @@ static void no_access_after_revoke_has_returned(void)
     EXPECT(0, misses);
 }
 
+// A type1 container keeps the addresses of what it maps, and nothing tells it of a revoke.
+static void a_container_cannot_keep_a_mapping(void)
+{
+    int fd = buffer(0x93000, PAGE);
+    uint8_t *at = map(fd, PAGE);
+    struct vfio_iommu_type1_dma_map dma = {
+        .argsz = sizeof dma, .flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE, .vaddr = (uintptr_t)at, .iova = 0x100000, .size = PAGE
+    };
+    EXPECT(0, poke(at, 1));
+    EXPECT_ERROR(EFAULT, ioctl(other.container, VFIO_IOMMU_MAP_DMA, &dma) ? errno : 0);
+    munmap(at, PAGE);
+    close(fd);
+}
+
+static uint64_t config_offset(void) { return lease_region_offset(device.fd, VFIO_PCI_CONFIG_REGION_INDEX, NULL); }
+
+// The arguments of calls may lie in what the calls take away.
+static void calls_with_arguments_in_a_buffer_end(void)
+{
+    int fd = buffer(0x94000, PAGE);
+    uint8_t *at = map(fd, PAGE);
+    struct {
+        struct vfio_device_feature header;
+        struct vfio_bar_lease_revoke revoke;
+    } *call = (void *)(at + 0x100);
+    uint16_t on = command() | 2;
+
+    // The one that turns memory off cannot be read any more when it is wanted.
+    EXPECT(0, poke(at, on));
+    EXPECT(2, pwrite(device.fd, at, 2, config_offset() + 4));
+    EXPECT(0, poke(at, on & ~2));
+    if (pwrite(device.fd, at, 2, config_offset() + 4) == 2)
+        EXPECT(VFIO_BAR_LEASE_STATE_SUSPENDED, lease_state(device.fd, fd));
+    set_command(on);
+    EXPECT(VFIO_BAR_LEASE_STATE_LIVE, lease_state(device.fd, fd));
+    EXPECT(2, pread(device.fd, at, 2, config_offset()));
+    call->header.argsz = sizeof *call;
+    call->header.flags = VFIO_BAR_LEASE_FEATURE_REVOKE | VFIO_DEVICE_FEATURE_SET;
+    call->revoke.dmabuf_fd = fd;
+    EXPECT(0, ioctl(device.fd, VFIO_DEVICE_FEATURE, call));
+    EXPECT(SIGBUS, read_signal(at));
+    EXPECT(-1, ioctl(device.fd, VFIO_DEVICE_FEATURE, call));
+    EXPECT(EFAULT, errno);
+    munmap(at, PAGE);
+    close(fd);
+}
+
+// A writer that changes its mind between the driver's look and the core's copy.
+static volatile uint16_t changing[2];
+static void *change_mind(void *unused)
+{
+    (void)unused;
+    while (!stop)
+        changing[0] ^= 2;
+    return NULL;
+}
+
+static void memory_that_went_off_behind_the_drivers_back_is_suspended(void)
+{
+    int fd = buffer(0x95000, PAGE);
+    uint8_t *at = map(fd, PAGE);
+    pthread_t thread;
+    long off = 0;
+    changing[0] = command() | 2;
+    stop = false;
+    pthread_create(&thread, NULL, change_mind, NULL);
+    for (int i = 0; i < 20000; i++) {
+        pwrite(device.fd, (void *)changing, 2, config_offset() + 4);
+        bool on = command() & 2;
+        off += !on;
+        if (read_signal(at) != (on ? 0 : SIGBUS))
+            wrong("memory is %s, and the mapping is not", on ? "on" : "off");
+    }
+    stop = true;
+    pthread_join(thread, NULL);
+    set_command(command() | 2);
+    printf("off %ld times of 20000\n", off);
+    EXPECT(0, read_signal(at));
+    munmap(at, PAGE);
+    close(fd);
+}
+
 static void closing_the_device_revokes_all(void)
 {
     char link[64];
@@ -660,6 +742,9 @@ static const struct {
     CHECK(large_buffers_get_huge_pages_where_aligned),
     CHECK(gigantic_buffers_can_be_split),
     CHECK(no_access_after_revoke_has_returned),
+    CHECK(a_container_cannot_keep_a_mapping),
+    CHECK(calls_with_arguments_in_a_buffer_end),
+    CHECK(memory_that_went_off_behind_the_drivers_back_is_suspended),
     CHECK(closing_the_device_revokes_all),
 };
 
