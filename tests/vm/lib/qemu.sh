@@ -69,7 +69,7 @@ qemu_share() {
 # no_timer_check: the check counts ticks of the emulated timer within a stretch of real time; on a busy machine it fails, and the kernel panics.
 # nokaslr, cryptomgr.notests, mitigations=off: only to save time.
 qemu_arguments() {
-    local run=$1 cpu cpus=1 memory=1G
+    local run=$1 cpu cpus=1 memory=1G clock=
     # Of which an eighth is KASAN's.
     [[ $image != *-debug ]] || memory=2G
     qemu_choose_accel
@@ -84,13 +84,14 @@ qemu_arguments() {
         # One thread: seen with QEMU 7.2's multi-threaded emulation, a processor that ran an instruction after another had patched it
         # away (the kernel dies with "Oops: int3"). One processor: several that take turns of 100 ms would wait for each other.
         qemu_accel=tcg,thread=single
+        clock=$("$native/tsckhz")
     fi
     cpus=${BARBROKER_LAB_CPUS:-$cpus}
     # shellcheck disable=SC2054 # the commas are QEMU's
     qemu_args=(-nodefaults -no-user-config -display none -no-reboot
         -machine q35,kernel-irqchip=split -accel "$qemu_accel" -cpu "$cpu" -smp "$cpus" -m "${BARBROKER_LAB_MEMORY:-$memory}"
         -kernel "$image/vmlinuz" -initrd "$image/initramfs"
-        -append "console=ttyS0 quiet loglevel=5 panic=-1 intel_iommu=on no_timer_check nokaslr cryptomgr.notests mitigations=off"
+        -append "console=ttyS0 quiet loglevel=5 panic=-1 intel_iommu=on no_timer_check nokaslr cryptomgr.notests mitigations=off${clock:+ tsc_early_khz=$clock}"
         -device intel-iommu,intremap=on
         -chardev "file,id=console,path=$run/console.log" -serial chardev:console
         -chardev "stdio,id=output,signal=off,logfile=$run/output.log" -serial chardev:output

@@ -5,12 +5,18 @@
 # Lines of the kernel's log that fail a run whatever the script says.
 run_bad_kernel_lines='WARNING: |BUG: |Oops|general protection|Kernel panic|INFO: task .* blocked|rcu: INFO:|unable to handle'
 
+# A program of each C file, and of all those of each directory.
 native_store() {
     local source
-    # Static, so that they run in any guest.
-    for source in "$lab_home"/native/*.c; do
-        gcc -std=gnu11 -O2 -g -Wall -Wextra -Werror -static -pthread -o "$new/$(basename "$source" .c)" "$source"
-    done
+    for source in "$lab_home"/native/*.c; do native_compile "$(basename "$source" .c)" "$source"; done
+    for source in "$lab_home"/native/*/; do native_compile "$(basename "$source")" "$source"*.c; done
+}
+
+# Static, so that they run in any guest.
+native_compile() { # native_compile NAME SOURCES...
+    local name=$1
+    shift
+    gcc -std=gnu11 -O2 -g -Wall -Wextra -Werror -static -pthread -o "$new/$name" "$@"
 }
 
 native_build() { [[ -d $lab_cache/$1 ]] || cache_add native "$1" native_store; }
@@ -20,7 +26,7 @@ native_ensure() {
     local name headers
     # The programs include the modules' headers.
     mapfile -t headers < <(find "${modules_directories[@]}" -maxdepth 1 -name '*.h' 2>/dev/null | LC_ALL=C sort)
-    name=native-$(hash_of "$lab_home"/native/* "${headers[@]}" "$lab_home/lib/run.sh")
+    name=native-$(hash_of "$lab_home"/native/*.[ch] "$lab_home"/native/*/*.[ch] "${headers[@]}" "$lab_home/lib/run.sh")
     [[ -d $lab_cache/$name ]] || locked native native_build "$name"
     native=$lab_cache/$name
     touch "$native"
