@@ -131,11 +131,11 @@ static void read_by_device(uint64_t *random)
     }
     if (must_be_over(attached, moment))
         violation(attached, "DMA after it was over");
+    count(DMA_READ);
     if (is_ending(attached) || may_be_away(attached, moment))
         return;
     if (got != word_of(attached, page, 0))
         violation(attached, "DMA of page %u, begun at %.6f s, saw 0x%016llx", page, (double)(moment.begin - shared->begin) / 1e9, (unsigned long long)got);
-    count(DMA_READ);
 }
 
 // One step: with the buffer that this thread's importer has, or with a new one.
@@ -151,11 +151,11 @@ void import_randomly(struct buffer *buffer, int fd, uint64_t *random)
         map();
     else if (what < 40)
         set_mode(below(random, 2) ? BARBROKER_IMPORTER_AT_ONCE : BARBROKER_IMPORTER_LATE, below(random, 20));
-    else if (what < 60)
+    else if (what < 58)
         look();
-    else if (what < 70)
+    else if (what < 66)
         unmap();
-    else if (what < 80)
+    else if (what < 76)
         hold(random);
     else if (what < 88)
         read_by_device(random);

@@ -86,7 +86,7 @@ static void close_device(struct owner *owner, uint64_t *random)
     pthread_rwlock_wrlock(&owner->open);
     unsigned number = atomic_load(&owner->device->epoch);
     struct epoch *epoch = &owner->device->epochs[number];
-    bool all = below(random, 4) == 0;
+    bool all = below(random, 3) == 0;
     atomic_store(&epoch->ending, true);
     if (all)
         vfio_close_all(&owner->vfio);
@@ -95,7 +95,7 @@ static void close_device(struct owner *owner, uint64_t *random)
     mark_over(epoch);
     done(owner, CLOSE, 0);
     check_closed(owner, random);
-    if (all && below(random, 2)) {
+    if (all && below(random, 3)) {
         vfio_rebind(owner->device);
         done(owner, REBIND, 0);
     }
