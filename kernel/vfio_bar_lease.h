@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note */
 /*
- * What user space needs to speak to a device that vfio-bar-lease drives. All calls are VFIO_DEVICE_FEATURE ioctls on the
- * device's fd; the structs below are the feature's data.
+ * What user space needs to speak to a device that vfio-bar-lease drives. All calls are
+ * VFIO_DEVICE_FEATURE ioctls on the device's fd; the structs below are the feature's data.
  *
- * Export is the kernel's own: VFIO_DEVICE_FEATURE_DMA_BUF (11), VFIO_DEVICE_FEATURE_GET, struct vfio_device_feature_dma_buf.
+ * Export is the kernel's own: VFIO_DEVICE_FEATURE_DMA_BUF (11), VFIO_DEVICE_FEATURE_GET, struct
+ * vfio_device_feature_dma_buf.
  */
 #ifndef _VFIO_BAR_LEASE_H
 #define _VFIO_BAR_LEASE_H
@@ -11,12 +12,13 @@
 #include <linux/types.h>
 
 /*
- * SET: takes back one buffer that was exported through this device fd, for good. 0 means that it is done: no mapping and no
- * importer reaches the memory, and none ever will. It waits for importers to let go; a signal ends the wait (EINTR), not the
- * revocation: nobody new gets in, and another call waits on.
+ * SET: takes back one buffer that was exported through this device fd, for good. 0 means that it
+ * is done: no mapping and no importer reaches the memory, and none ever will. It waits for
+ * importers to let go; a signal ends the wait (EINTR), not the revocation: nobody new gets in,
+ * and another call waits on.
  *
- * EBADFD: was revoked before, and access is gone. EBADF, EINVAL: not a dma-buf. ENODEV: not a buffer of this device, or one
- * from before it was last closed (and so revoked).
+ * EBADFD: was revoked before, and access is gone. EBADF, EINVAL: not a dma-buf. ENODEV: not a
+ * buffer of this device, or one from before it was last closed (and so revoked).
  */
 #define VFIO_BAR_LEASE_FEATURE_REVOKE	0xBA01
 
@@ -25,8 +27,9 @@ struct vfio_bar_lease_revoke {
 };
 
 /*
- * SET: how mmaps of the buffer made from now on are cached. ENOENT: unknown memattr. EBADFD: the buffer is revoked. Others as
- * above. What a mapping gets is up to the architecture; see README.md.
+ * SET: how mmaps of the buffer made from now on are cached. ENOENT: unknown memattr. EBADFD: the
+ * buffer is revoked. Others as above. What a mapping gets is up to the architecture; see
+ * README.md.
  */
 #define VFIO_BAR_LEASE_FEATURE_MEMATTR	0xBA02
 
@@ -44,9 +47,9 @@ struct vfio_bar_lease_state {
 	__s32	dmabuf_fd;	/* in */
 	__u32	state;		/* out */
 #define VFIO_BAR_LEASE_STATE_LIVE	0
-#define VFIO_BAR_LEASE_STATE_SUSPENDED	1	/* no access now: memory off, low power, reset or error recovery */
+#define VFIO_BAR_LEASE_STATE_SUSPENDED	1	/* no access now; may come back */
 #define VFIO_BAR_LEASE_STATE_REVOKED	2	/* no access, for good */
-#define VFIO_BAR_LEASE_STATE_REVOKING	3	/* as 2 for mappings; an importer has yet to let go */
+#define VFIO_BAR_LEASE_STATE_REVOKING	3	/* an importer has yet to let go; else as 2 */
 };
 
 #endif

@@ -2,48 +2,62 @@
 /*
  * The buffers of a device: exported, mapped, imported, suspended, revoked.
  *
- * The promise: when a buffer was revoked, and REVOKE or the close of the device has returned, no CPU mapping and no importer
- * reaches its memory, and none ever will. While it is suspended, the same until the suspension ends.
+ * The promise: when a buffer was revoked, and REVOKE or the close of the device has returned, no
+ * CPU mapping and no importer reaches its memory, and none ever will. While it is suspended, the
+ * same until the suspension ends.
  *
  * Locks, outermost first
  *
- *	device_lock, the core's memory_lock	held by callers of the reset hooks; we take neither
- *	mmap_lock or VMA lock			held by callers of mmap and of faults
- *	lease_set.lock				list, pins and reasons; short, nothing is waited for under it
- *	lease_buffer.gate			read: from a fault's look at the state until its page is in; write: to change the state
- *	dma_resv of the dma-buf			importers: attachments, map, unmap, invalidate. The dma-buf core holds it for map and unmap
- *	i_mmap_rwsem of the dma-buf's inode	taken by unmap_mapping_range()
+ *	device_lock,		held by callers of the reset hooks. We take neither.
+ *	the core's memory_lock
+ *	mmap_lock or VMA lock	held by callers of mmap and of faults.
+ *	lease_set.lock		list, pins and reasons. Short: nothing is waited for under it.
+ *	lease_buffer.gate	read: from a fault's look at the state until its page is in.
+ *				write: to change the state.
+ *	dma_resv of dma-buf	attachments; the dma-buf core holds it for map and unmap.
+ *	i_mmap_rwsem of inode	taken by unmap_mapping_range().
  *
- * gate, dma_resv and i_mmap_rwsem are never held together by us. The kernel's own order is mmap_lock, dma_resv, reclaim,
- * i_mmap_rwsem (dma_resv_lockdep()); gate is under mmap_lock and above reclaim, for a fault may allocate page tables. No lock and
- * no pause is held over a copy from or to user space: the user's memory may be one of our mappings, and its fault would wait for
- * us. (A hold is, and so faults do not wait for a hold to end: they get SIGBUS.)
+ * gate, dma_resv and i_mmap_rwsem are never held together by us. The kernel's own order is
+ * mmap_lock, dma_resv, reclaim, i_mmap_rwsem (dma_resv_lockdep()); gate is under mmap_lock and
+ * above reclaim, for a fault may allocate page tables. No lock and no pause is held over a copy
+ * from or to user space: the user's memory may be one of our mappings, and its fault would wait
+ * for us. (A hold is, and so faults do not wait for a hold to end: they get SIGBUS.)
  *
  * Ways in, and why each is closed after "set the state, zap, invalidate, wait"
  *
- * - A fault inserts under gate for read what it saw allowed there. The state is set under gate for write: whoever saw it live has
- *   inserted before we zap, whoever comes later sees it.
+ * - A fault inserts under gate for read what it saw allowed there. The state is set under gate
+ *   for write: whoever saw it live has inserted before we zap, whoever comes later sees it.
  * - mmap only makes a VMA, its faults decide. It looks at the state to give a better answer.
- * - fork: dup_mmap() links the child's VMA just behind its parent's before it copies entries. A zap visits them in this order under
- *   i_mmap_rwsem: it finds the child, or the child copies from what is zapped already.
- * - mremap: move_page_tables() takes i_mmap_rwsem unless the new VMA comes behind the old one in the order of a zap, which
- *   so finds the entry at one of them. It cannot grow a mapping (VM_DONTEXPAND).
- * - All VMAs are in one address space, that of the dma-buf's inode, also those in other processes and those of a driver that used
- *   dma_buf_mmap(). A file that is opened anew through /proc has no operations (the inode has none).
- * - Private mappings, of which copies could not be taken back, are refused. Nobody keeps the addresses behind a mapping: VM_IO
- *   refuses get_user_pages(), and about VFIO itself see lease_buffer_vm_kind(). KVM looks, but lets go when the mapping is zapped.
- * - An importer's map looks at the state under dma_resv. We take dma_resv once after the state was set: a map before that was
- *   counted and its importer is told, a map after that sees the state.
- * - An importer that has been told is waited for in full, without any lock: fences first, then the count of its mappings. One
- *   that never lets go hangs who waits for it, and who closes the device; not faults, exports, revocations of other buffers, other devices.
+ * - fork: dup_mmap() links the child's VMA just behind its parent's before it copies entries. A
+ *   zap visits them in this order under i_mmap_rwsem: it finds the child, or the child copies
+ *   from what is zapped already.
+ * - mremap: move_page_tables() takes i_mmap_rwsem unless the new VMA comes behind the old one in
+ *   the order of a zap, which so finds the entry at one of them. It cannot grow a mapping
+ *   (VM_DONTEXPAND).
+ * - All VMAs are in one address space, that of the dma-buf's inode, also those in other processes
+ *   and those of a driver that used dma_buf_mmap(). A file that is opened anew through /proc has
+ *   no operations (the inode has none).
+ * - Private mappings, of which copies could not be taken back, are refused. Nobody keeps the
+ *   addresses behind a mapping: VM_IO refuses get_user_pages(), and about VFIO itself see
+ *   lease_buffer_vm_kind(). KVM looks, but lets go when the mapping is zapped.
+ * - An importer's map looks at the state under dma_resv. We take dma_resv once after the state
+ *   was set: a map before that was counted and its importer is told, a map after that sees the
+ *   state.
+ * - An importer that has been told is waited for in full, without any lock: fences first, then
+ *   the count of its mappings. One that never lets go hangs who revokes this buffer, and who
+ *   suspends or closes the device; not faults, exports, revocations of other buffers, other
+ *   devices.
  *
- * Lives: a buffer is in its set's list until the release of its dma-buf, after the device was closed too. Who walks the list pins one
- * buffer, and drops the lock for what sleeps; release waits for pins, so what is pinned stays in the list. A walk never keeps release waiting
- * long: by the time of release nobody holds the file, so there is neither mapping nor importer to wait for. The file itself may be gone when
- * release comes (O_PATH descriptors hold the dentry only), and the inode as well: we hold a reference to the inode, and never touch the file.
+ * Lives: a buffer is in its set's list until the release of its dma-buf, after the device was
+ * closed too. Who walks the list pins one buffer, and drops the lock for what sleeps; release
+ * waits for pins, so what is pinned stays in the list. A walk never keeps release waiting long:
+ * by the time of release nobody holds the file, so there is neither mapping nor importer to wait
+ * for. The file itself may be gone when release comes (O_PATH descriptors hold the dentry only),
+ * and the inode as well: we hold a reference to the inode, and walks never touch the file.
  *
- * Reasons to suspend overlap, so they are counted, and each change of one makes the state anew from all (lease_set_wanted()). Who waits
- * for a suspension to take effect stops waiting when another thread has ended it.
+ * Reasons to suspend overlap, so they are counted, and each change of one makes the state anew
+ * from all (lease_set_wanted()). Who waits for a suspension to take effect stops waiting when
+ * another thread has ended it.
  */
 #include <linux/dma-buf.h>
 #include <linux/dma-buf-mapping.h>
@@ -58,6 +72,7 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
+#include "vfio_bar_lease_compat.h"
 #include "vfio_bar_lease_priv.h"
 
 MODULE_IMPORT_NS("DMA_BUF");
@@ -109,11 +124,14 @@ static int lease_buffer_cut(struct lease_buffer *buf, unsigned int unused)
 /* After the cut: waits until importers are gone. -ERESTARTSYS as mode allows. */
 static int lease_buffer_drain(struct lease_buffer *buf, unsigned int mode)
 {
-	/* Fences come to an end by themselves; only importers may need a signal to be given up. */
-	if (dma_resv_wait_timeout(buf->dmabuf->resv, DMA_RESV_USAGE_BOOKKEEP, mode == TASK_INTERRUPTIBLE, MAX_SCHEDULE_TIMEOUT) < 0)
+	/*
+	 * Fences come to an end by themselves; only importers may need a signal to be given up.
+	 */
+	if (dma_resv_wait_timeout(buf->dmabuf->resv, DMA_RESV_USAGE_BOOKKEEP,
+				  mode == TASK_INTERRUPTIBLE, MAX_SCHEDULE_TIMEOUT) < 0)
 		return -ERESTARTSYS;
-	return wait_event_state(buf->wait,
-				!atomic_read_acquire(&buf->mapped) || READ_ONCE(buf->state) == LEASE_LIVE, mode);
+	return wait_event_state(buf->wait, !atomic_read_acquire(&buf->mapped) ||
+				READ_ONCE(buf->state) == LEASE_LIVE, mode);
 }
 
 /* For the close of a device: there is no one left to call REVOKE. */
@@ -126,7 +144,10 @@ static int lease_buffer_finish(struct lease_buffer *buf, unsigned int mode)
 	return err;
 }
 
-/* When a suspension is over: importers may map again. The dma-buf core has no other way to tell them than to invalidate. */
+/*
+ * When a suspension is over: importers may map again. The dma-buf core has no other way to tell
+ * them than to invalidate.
+ */
 static int lease_buffer_announce(struct lease_buffer *buf, unsigned int unused)
 {
 	dma_resv_lock(buf->dmabuf->resv, NULL);
@@ -139,7 +160,8 @@ static int lease_buffer_announce(struct lease_buffer *buf, unsigned int unused)
 /* All buffers of a device */
 
 /* Calls fn for each buffer that somebody may have access to, with no lock held. */
-static int lease_set_walk(struct lease_set *set, int (*fn)(struct lease_buffer *buf, unsigned int mode), unsigned int mode)
+static int lease_set_walk(struct lease_set *set,
+			  int (*fn)(struct lease_buffer *buf, unsigned int mode), unsigned int mode)
 {
 	struct lease_buffer *buf;
 	int err = 0;
@@ -161,7 +183,10 @@ static int lease_set_walk(struct lease_set *set, int (*fn)(struct lease_buffer *
 	return err;
 }
 
-/* As the core sees it. vconfig is there while the device is open. A racing change is seen by its author, afterwards. */
+/*
+ * As the core sees it. vconfig is there while the device is open. A racing change is seen by its
+ * author, afterwards.
+ */
 static bool lease_set_memory_on(struct lease_set *set)
 {
 	return !READ_ONCE(set->core->pm_runtime_engaged) && __vfio_pci_memory_enabled(set->core);
@@ -176,7 +201,10 @@ static enum lease_state lease_set_wanted(struct lease_set *set)
 	return set->resets ? LEASE_PAUSED : LEASE_LIVE;
 }
 
-/* Sets the state of all buffers by the reasons there are. Says whether it is another one than before. */
+/*
+ * Sets the state of all buffers by the reasons there are. Says whether it is another one than
+ * before.
+ */
 static bool lease_set_mark(struct lease_set *set)
 {
 	enum lease_state wanted = lease_set_wanted(set);
@@ -191,20 +219,12 @@ static bool lease_set_mark(struct lease_set *set)
 	return true;
 }
 
-/* After a reason was added or dropped and marked. */
-static int lease_set_follow(struct lease_set *set, enum lease_state state, bool changed, bool added, unsigned int mode)
-{
-	if (state == LEASE_LIVE)
-		return changed ? lease_set_walk(set, lease_buffer_announce, mode) : 0;
-	/* Who adds a reason to others waits as well: whoever was first may not be done. */
-	if (!changed && !added)
-		return 0;
-	lease_set_walk(set, lease_buffer_cut, mode);
-	return lease_set_walk(set, lease_buffer_drain, mode);
-}
-
-/* Adds to or drops from one of the counted reasons. */
-static int lease_set_count(struct lease_set *set, unsigned int *reason, int change, unsigned int mode)
+/*
+ * Adds to or drops from one of the counted reasons, and sees to what follows from it. Who adds a
+ * reason waits for importers even if there were others: whoever was first may not be done.
+ */
+static int lease_set_count(struct lease_set *set, unsigned int *reason, int change,
+			   unsigned int mode)
 {
 	enum lease_state state;
 	bool changed;
@@ -214,7 +234,13 @@ static int lease_set_count(struct lease_set *set, unsigned int *reason, int chan
 	changed = lease_set_mark(set);
 	state = set->state;
 	mutex_unlock(&set->lock);
-	return lease_set_follow(set, state, changed, change > 0, mode);
+
+	if (state == LEASE_LIVE)
+		return changed ? lease_set_walk(set, lease_buffer_announce, 0) : 0;
+	if (!changed && change <= 0)
+		return 0;
+	lease_set_walk(set, lease_buffer_cut, 0);
+	return lease_set_walk(set, lease_buffer_drain, mode);
 }
 
 int lease_set_hold(struct lease_set *set)
@@ -318,8 +344,12 @@ void lease_set_put(struct lease_set *set)
 
 /* CPU mappings */
 
-/* Whether a block of this order at this page of the buffer lies within one range and is aligned on the device; and its address. */
-static bool lease_buffer_block(struct lease_buffer *buf, pgoff_t pgoff, unsigned int order, unsigned long *pfn)
+/*
+ * Whether a block of this order at this page of the buffer lies within one range and is aligned
+ * on the device; and its address.
+ */
+static bool lease_buffer_block(struct lease_buffer *buf, pgoff_t pgoff, unsigned int order,
+			       unsigned long *pfn)
 {
 	u64 offset = (u64)pgoff << PAGE_SHIFT;
 	u32 i;
@@ -329,7 +359,8 @@ static bool lease_buffer_block(struct lease_buffer *buf, pgoff_t pgoff, unsigned
 
 		if (offset < range->len) {
 			*pfn = PHYS_PFN(range->paddr + offset);
-			return (PAGE_SIZE << order) <= range->len - offset && IS_ALIGNED(*pfn, 1UL << order);
+			return (PAGE_SIZE << order) <= range->len - offset &&
+			       IS_ALIGNED(*pfn, 1UL << order);
 		}
 		offset -= range->len;
 	}
@@ -337,8 +368,9 @@ static bool lease_buffer_block(struct lease_buffer *buf, pgoff_t pgoff, unsigned
 }
 
 /*
- * No PUD-sized pages: who then unmaps a part of one that is not PMD-aligned brings the kernel down. vma_adjust_trans_huge() looks for a
- * PMD to split with mm_find_pmd(), which takes the huge PUD for a table (7.3.4; seen).
+ * No PUD-sized pages: who then unmaps a part of one that is not PMD-aligned brings the kernel
+ * down. vma_adjust_trans_huge() looks for a PMD to split with mm_find_pmd(), which takes the huge
+ * PUD for a table (7.3.4; seen).
  */
 static vm_fault_t lease_fault_insert(struct vm_fault *vmf, unsigned long pfn, unsigned int order)
 {
@@ -350,8 +382,9 @@ static vm_fault_t lease_fault_insert(struct vm_fault *vmf, unsigned long pfn, un
 }
 
 /*
- * Waits for a reset to end, without the lock of the address space, which others need for more than this mapping. That lock is
- * what keeps VMA and buffer, so the file is held instead, and all is looked up again by the retry.
+ * Waits for a reset to end, without the lock of the address space, which others need for more
+ * than this mapping. That lock is what keeps VMA and buffer, so the file is held instead, and all
+ * is looked up again by the retry.
  */
 static vm_fault_t lease_fault_wait(struct vm_fault *vmf, struct lease_buffer *buf)
 {
@@ -376,9 +409,12 @@ static vm_fault_t lease_huge_fault(struct vm_fault *vmf, unsigned int order)
 	vm_fault_t ret = VM_FAULT_SIGBUS;
 	enum lease_state state;
 	unsigned long pfn;
+	pgoff_t pgoff;
 
-	if (start < vma->vm_start || start + (PAGE_SIZE << order) > vma->vm_end ||
-	    !lease_buffer_block(buf, vma->vm_pgoff + ((start - vma->vm_start) >> PAGE_SHIFT), order, &pfn))
+	if (start < vma->vm_start || start + (PAGE_SIZE << order) > vma->vm_end)
+		return VM_FAULT_FALLBACK;
+	pgoff = vma->vm_pgoff + ((start - vma->vm_start) >> PAGE_SHIFT);
+	if (!lease_buffer_block(buf, pgoff, order, &pfn))
 		return order ? VM_FAULT_FALLBACK : VM_FAULT_SIGBUS;
 
 	down_read(&buf->gate);
@@ -403,9 +439,11 @@ static const struct vm_operations_struct lease_vm_ops = {
 };
 
 /*
- * VFIO's type1 IOMMU backend maps the addresses behind a VM_PFNMAP mapping for DMA, and keeps them when the mapping is
- * zapped: a client with a VFIO device of its own would keep the BAR after the revoke (seen on 7.3.4). It refuses VM_MIXEDMAP, which serves us as
- * well; but that is not allowed for addresses with page structs, as a BAR can have when its memory map was made together with that of RAM.
+ * VFIO's type1 IOMMU backend maps the addresses behind a VM_PFNMAP mapping for DMA, and keeps
+ * them when the mapping is zapped: a client with a VFIO device of its own would keep the BAR
+ * after the revoke (seen on 7.3.4). It refuses VM_MIXEDMAP, which serves us as well; but that is
+ * not allowed for addresses with page structs, as a BAR can have when its memory map was made
+ * together with that of RAM.
  */
 static vm_flags_t lease_buffer_vm_kind(struct lease_buffer *buf)
 {
@@ -423,7 +461,10 @@ static vm_flags_t lease_buffer_vm_kind(struct lease_buffer *buf)
 	return VM_MIXEDMAP;
 }
 
-/* That the mapping lies within the buffer, and is not writable when the fd is not, was checked by dma-buf and mmap. */
+/*
+ * That the mapping lies within the buffer, and is not writable when the fd is not, was checked by
+ * dma-buf and mmap.
+ */
 static int lease_buffer_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
 {
 	struct lease_buffer *buf = dmabuf->priv;
@@ -439,7 +480,8 @@ static int lease_buffer_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
 	else
 		vma->vm_page_prot = pgprot_noncached(vma->vm_page_prot);
 	vma->vm_page_prot = pgprot_decrypted(vma->vm_page_prot);
-	vm_flags_set(vma, VM_ALLOW_ANY_UNCACHED | VM_IO | VM_DONTEXPAND | VM_DONTDUMP | buf->vm_kind);
+	vm_flags_set(vma, VM_ALLOW_ANY_UNCACHED | VM_IO | VM_DONTEXPAND | VM_DONTDUMP |
+		     buf->vm_kind);
 	vma->vm_private_data = buf;
 	vma->vm_ops = &lease_vm_ops;
 	return 0;
@@ -456,7 +498,8 @@ static int lease_buffer_attach(struct dma_buf *dmabuf, struct dma_buf_attachment
 	return READ_ONCE(buf->state) == LEASE_LIVE ? 0 : -ENODEV;
 }
 
-static struct sg_table *lease_buffer_map(struct dma_buf_attachment *attachment, enum dma_data_direction dir)
+static struct sg_table *lease_buffer_map(struct dma_buf_attachment *attachment,
+					 enum dma_data_direction dir)
 {
 	struct lease_buffer *buf = attachment->dmabuf->priv;
 	struct sg_table *sgt;
@@ -468,13 +511,15 @@ static struct sg_table *lease_buffer_map(struct dma_buf_attachment *attachment, 
 	if (dir != DMA_TO_DEVICE && !(attachment->dmabuf->file->f_mode & FMODE_WRITE))
 		return ERR_PTR(-EACCES);
 
-	sgt = dma_buf_phys_vec_to_sgt(attachment, buf->provider, buf->ranges, buf->nr_ranges, buf->size, dir);
+	sgt = dma_buf_phys_vec_to_sgt(attachment, buf->provider, buf->ranges, buf->nr_ranges,
+				      buf->size, dir);
 	if (!IS_ERR(sgt))
 		atomic_inc(&buf->mapped);
 	return sgt;
 }
 
-static void lease_buffer_unmap(struct dma_buf_attachment *attachment, struct sg_table *sgt, enum dma_data_direction dir)
+static void lease_buffer_unmap(struct dma_buf_attachment *attachment, struct sg_table *sgt,
+			       enum dma_data_direction dir)
 {
 	struct lease_buffer *buf = attachment->dmabuf->priv;
 
@@ -504,6 +549,7 @@ static void lease_buffer_release(struct dma_buf *dmabuf)
 }
 
 static const struct dma_buf_ops lease_dma_buf_ops = {
+	LEASE_PIN_OPS
 	.attach		= lease_buffer_attach,
 	.map_dma_buf	= lease_buffer_map,
 	.unmap_dma_buf	= lease_buffer_unmap,
@@ -514,20 +560,24 @@ static const struct dma_buf_ops lease_dma_buf_ops = {
 /* Features */
 
 /* Adds up the lengths of ranges; checks all that does not depend on the BAR. */
-static int lease_ranges_size(const struct vfio_region_dma_range *ranges, u32 nr_ranges, size_t *size)
+static int lease_ranges_size(const struct vfio_region_dma_range *ranges, u32 nr_ranges,
+			     size_t *size)
 {
 	u32 i;
 
 	*size = 0;
 	for (i = 0; i < nr_ranges; i++)
-		if (!ranges[i].length || !PAGE_ALIGNED(ranges[i].offset) || !PAGE_ALIGNED(ranges[i].length) ||
+		if (!ranges[i].length || !PAGE_ALIGNED(ranges[i].offset) ||
+		    !PAGE_ALIGNED(ranges[i].length) ||
 		    check_add_overflow(*size, ranges[i].length, size))
 			return -EINVAL;
 	/* A bit that the DMA API uses for itself, and warns about. */
 	return (u64)*size & DMA_IOVA_USE_SWIOTLB ? -EINVAL : 0;
 }
 
-static struct lease_buffer *lease_buffer_create(struct lease_set *set, u32 region, struct vfio_region_dma_range *ranges, u32 nr_ranges)
+static struct lease_buffer *lease_buffer_create(struct lease_set *set, u32 region,
+						struct vfio_region_dma_range *ranges,
+						u32 nr_ranges)
 {
 	struct lease_buffer *buf;
 	size_t size;
@@ -547,7 +597,8 @@ static struct lease_buffer *lease_buffer_create(struct lease_set *set, u32 regio
 	init_rwsem(&buf->gate);
 	init_waitqueue_head(&buf->wait);
 
-	err = vfio_pci_core_get_dmabuf_phys(set->core, &buf->provider, region, buf->ranges, ranges, nr_ranges);
+	err = vfio_pci_core_get_dmabuf_phys(set->core, &buf->provider, region, buf->ranges, ranges,
+					    nr_ranges);
 	for (i = 0; !err && i < nr_ranges; i++)
 		if (!PAGE_ALIGNED(buf->ranges[i].paddr))
 			err = -EINVAL;
@@ -560,7 +611,8 @@ static struct lease_buffer *lease_buffer_create(struct lease_set *set, u32 regio
 }
 
 /* Makes a dma-buf of a buffer, which is the dma-buf's from then on, and puts it into the set. */
-static struct dma_buf *lease_buffer_publish(struct lease_set *set, struct lease_buffer *buf, u32 open_flags)
+static struct dma_buf *lease_buffer_publish(struct lease_set *set, struct lease_buffer *buf,
+					    u32 open_flags)
 {
 	DEFINE_DMA_BUF_EXPORT_INFO(info);
 	struct dma_buf *dmabuf;
@@ -606,7 +658,8 @@ int lease_feature_export(struct lease_set *set, u32 flags, void __user *arg, siz
 		return -EFAULT;
 	if (!what.nr_ranges || what.flags)
 		return -EINVAL;
-	if (what.region_index >= VFIO_PCI_ROM_REGION_INDEX || IS_ERR(vfio_pci_core_get_iomap(set->core, what.region_index)))
+	if (what.region_index >= VFIO_PCI_ROM_REGION_INDEX ||
+	    !lease_bar_claimed(set->core, what.region_index))
 		return -ENODEV;
 
 	ranges = memdup_array_user(uarg->dma_ranges, what.nr_ranges, sizeof(*ranges));
@@ -638,7 +691,8 @@ static struct lease_buffer *lease_buffer_get(struct lease_set *set, int fd)
 		return ERR_CAST(dmabuf);
 	buf = dmabuf->priv;
 	/* The device is open, so neither number changes. */
-	if (dmabuf->ops == &lease_dma_buf_ops && buf->set == set && buf->opened == set->opened)
+	if (dmabuf->ops == &lease_dma_buf_ops && buf->set == set &&
+	    buf->opened == set->opened)
 		return buf;
 	dma_buf_put(dmabuf);
 	return ERR_PTR(-ENODEV);
@@ -659,7 +713,7 @@ int lease_feature_revoke(struct lease_set *set, u32 flags, void __user *arg, siz
 	if (IS_ERR(buf))
 		return PTR_ERR(buf);
 
-	/* All of it even if another thread has begun with it, or a signal has ended its wait: who is told that access is gone can rely on it. */
+	/* All of it even if another thread has begun, or a signal has ended its wait. */
 	ret = 0;
 	if (!READ_ONCE(buf->drained)) {
 		lease_buffer_set_state(buf, LEASE_REVOKED);
@@ -688,7 +742,8 @@ int lease_feature_memattr(struct lease_set *set, u32 flags, void __user *arg, si
 		return PTR_ERR(buf);
 
 	ret = 0;
-	if (what.memattr != VFIO_BAR_LEASE_MEMATTR_NC && what.memattr != VFIO_BAR_LEASE_MEMATTR_WC)
+	if (what.memattr != VFIO_BAR_LEASE_MEMATTR_NC &&
+	    what.memattr != VFIO_BAR_LEASE_MEMATTR_WC)
 		ret = -ENOENT;
 	else if (READ_ONCE(buf->state) == LEASE_REVOKED)
 		ret = -EBADFD;
@@ -704,7 +759,8 @@ static u32 lease_buffer_uapi_state(struct lease_buffer *buf)
 	case LEASE_LIVE:
 		return VFIO_BAR_LEASE_STATE_LIVE;
 	case LEASE_REVOKED:
-		return READ_ONCE(buf->drained) ? VFIO_BAR_LEASE_STATE_REVOKED : VFIO_BAR_LEASE_STATE_REVOKING;
+		return READ_ONCE(buf->drained) ? VFIO_BAR_LEASE_STATE_REVOKED :
+						 VFIO_BAR_LEASE_STATE_REVOKING;
 	default:
 		return VFIO_BAR_LEASE_STATE_SUSPENDED;
 	}

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * vfio-bar-lease: vfio-pci, with dma-bufs of BARs that can be mapped and revoked one by one. This file is the driver: all that
- * takes memory away from a device passes through here. What that does to buffers is in vfio_bar_lease_buffer.c.
+ * vfio-bar-lease: vfio-pci, with dma-bufs of BARs that can be mapped and revoked one by one. This
+ * file is the driver: all that takes memory away from a device passes through here. What that
+ * does to buffers is in vfio_bar_lease_buffer.c.
  */
 #include <linux/module.h>
 #include <linux/pci.h>
@@ -61,7 +62,10 @@ static int lease_open(struct vfio_device *vdev)
 
 static void lease_close(struct vfio_device *vdev)
 {
-	/* First: the core disables the device, and whoever opens it next must not share it with who had it before. */
+	/*
+	 * First: the core disables the device, and whoever opens it next must not share it with
+	 * who had it before.
+	 */
 	lease_set_close(to_lease_device(vdev)->set);
 	vfio_pci_core_close_device(vdev);
 }
@@ -70,13 +74,17 @@ static long lease_ioctl(struct vfio_device *vdev, unsigned int cmd, unsigned lon
 {
 	long ret = vfio_pci_core_ioctl(vdev, cmd, arg);
 
-	/* The core goes to D0 for these, and stays there even if it gets no reset for our hooks to see. */
+	/*
+	 * The core goes to D0 for these, and stays there even if it gets no reset for our hooks
+	 * to see.
+	 */
 	if (cmd == VFIO_DEVICE_RESET || cmd == VFIO_DEVICE_PCI_HOT_RESET)
 		lease_set_settle(to_lease_device(vdev)->set);
 	return ret;
 }
 
-static int lease_device_feature(struct vfio_device *vdev, u32 flags, void __user *arg, size_t argsz)
+static int lease_device_feature(struct vfio_device *vdev, u32 flags, void __user *arg,
+				size_t argsz)
 {
 	struct lease_set *set = to_lease_device(vdev)->set;
 	int ret;
@@ -108,8 +116,12 @@ static int lease_device_feature(struct vfio_device *vdev, u32 flags, void __user
 	return vfio_pci_core_ioctl_feature(vdev, flags, arg, argsz);
 }
 
-/* Whether a write to config space covers a register's lowest byte: 0, 1 and its new value, or -EFAULT. */
-static int lease_config_byte(const char __user *from, size_t count, u64 offset, u64 pos, u8 *value)
+/*
+ * Whether a write to config space covers a register's lowest byte: 0, 1 and its new value, or
+ * -EFAULT.
+ */
+static int lease_config_byte(const char __user *from, size_t count, u64 offset, u64 pos,
+			     u8 *value)
 {
 	if (pos < offset || pos - offset >= count)
 		return 0;
@@ -117,12 +129,15 @@ static int lease_config_byte(const char __user *from, size_t count, u64 offset, 
 }
 
 /*
- * The registers by which memory goes away are the command register and the power state; FLR is a reset, which has hooks. What
- * user space is about to write is only looked at: it may be something else by the time that the core copies it. So a
- * write that looks harmless is not believed, and what it did is looked at afterwards.
+ * The registers by which memory goes away are the command register and the power state; FLR is a
+ * reset, which has hooks. What user space is about to write is only looked at: it may be
+ * something else by the time that the core copies it. So a write that looks harmless is not
+ * believed, and what it did is looked at afterwards.
  */
-static ssize_t lease_write_config(struct lease_device *dev, const char __user *from, size_t count, loff_t *ppos)
+static ssize_t lease_write_config(struct lease_device *dev, const char __user *from, size_t count,
+				  loff_t *ppos)
 {
+	int pm_cap = dev->core.pdev->pm_cap;
 	u64 offset = *ppos & VFIO_PCI_OFFSET_MASK;
 	u8 command = PCI_COMMAND_MEMORY, power = 0;
 	int command_written, power_written = 0;
@@ -130,8 +145,9 @@ static ssize_t lease_write_config(struct lease_device *dev, const char __user *f
 	ssize_t ret;
 
 	command_written = lease_config_byte(from, count, offset, PCI_COMMAND, &command);
-	if (dev->core.pdev->pm_cap)
-		power_written = lease_config_byte(from, count, offset, dev->core.pdev->pm_cap + PCI_PM_CTRL, &power);
+	if (pm_cap)
+		power_written = lease_config_byte(from, count, offset, pm_cap + PCI_PM_CTRL,
+						  &power);
 	if (command_written < 0 || power_written < 0)
 		return -EFAULT;
 
@@ -149,7 +165,8 @@ static ssize_t lease_write_config(struct lease_device *dev, const char __user *f
 	return ret;
 }
 
-static ssize_t lease_write(struct vfio_device *vdev, const char __user *from, size_t count, loff_t *ppos)
+static ssize_t lease_write(struct vfio_device *vdev, const char __user *from, size_t count,
+			   loff_t *ppos)
 {
 	if (VFIO_PCI_OFFSET_TO_INDEX(*ppos) == VFIO_PCI_CONFIG_REGION_INDEX)
 		return lease_write_config(to_lease_device(vdev), from, count, ppos);
@@ -203,8 +220,9 @@ static void lease_remove(struct pci_dev *pdev)
 }
 
 /*
- * The PCI core calls these two, with the device locked, around every reset of the function or of its bus, whoever asked for it:
- * VFIO_DEVICE_RESET, VFIO_DEVICE_PCI_HOT_RESET, a write to an FLR bit, sysfs. The first three hold the core's memory_lock for write.
+ * The PCI core calls these two, with the device locked, around every reset of the function or of
+ * its bus, whoever asked for it: VFIO_DEVICE_RESET, VFIO_DEVICE_PCI_HOT_RESET, a write to an FLR
+ * bit, sysfs. The first three hold the core's memory_lock for write.
  */
 static void lease_reset_prepare(struct pci_dev *pdev)
 {
@@ -228,11 +246,12 @@ static void lease_error_resume(struct pci_dev *pdev)
 	u16 command;
 
 	/*
-	 * A fatal error resets the link, and nobody has restored the device's config space: not recovered, before it is reset
-	 * with VFIO_DEVICE_RESET or opened again.
+	 * A fatal error resets the link, and nobody has restored the device's config space: not
+	 * recovered, before it is reset with VFIO_DEVICE_RESET or opened again.
 	 */
-	if (!pci_read_config_word(pdev, PCI_COMMAND, &command) &&
-	    (pdev->no_command_memory || (!PCI_POSSIBLE_ERROR(command) && (command & PCI_COMMAND_MEMORY))))
+	if (pci_read_config_word(pdev, PCI_COMMAND, &command) || PCI_POSSIBLE_ERROR(command))
+		return;
+	if (pdev->no_command_memory || (command & PCI_COMMAND_MEMORY))
 		lease_set_recovered(pdev_to_set(pdev));
 }
 
@@ -244,7 +263,8 @@ static const struct pci_error_handlers lease_error_handlers = {
 };
 
 static const struct pci_device_id lease_ids[] = {
-	{ PCI_DRIVER_OVERRIDE_DEVICE_VFIO(PCI_ANY_ID, PCI_ANY_ID) },	/* only what driver_override gives to us */
+	/* Only what driver_override gives to us. */
+	{ PCI_DRIVER_OVERRIDE_DEVICE_VFIO(PCI_ANY_ID, PCI_ANY_ID) },
 	{}
 };
 MODULE_DEVICE_TABLE(pci, lease_ids);

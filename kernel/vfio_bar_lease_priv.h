@@ -10,7 +10,6 @@
 
 #include "vfio_bar_lease.h"
 
-/* In order of severity: what a device asks of its buffers is the greatest that any reason asks for. */
 enum lease_state {
 	LEASE_LIVE,
 	LEASE_PAUSED,		/* the device is being reset: faults wait */
@@ -27,7 +26,7 @@ struct lease_set {
 	struct list_head buffers;	/* from export to the dma-buf's release */
 	wait_queue_head_t unpinned;
 	enum lease_state state;		/* of all that are not revoked */
-	unsigned int opened;		/* how often; a buffer is of this device only since it was last opened */
+	unsigned int opened;		/* how often; buffers of earlier opens are dead */
 	unsigned int resets;		/* under way */
 	unsigned int holds;		/* writes and features under way that may turn memory off */
 	bool error;			/* reported by the PCI core and not recovered from */
@@ -47,7 +46,10 @@ void lease_set_unhold(struct lease_set *set);
 /* After what may have changed whether memory is on. */
 void lease_set_settle(struct lease_set *set);
 
-/* Fails with -ERESTARTSYS when it was killed waiting for importers; the reset is under way all the same. */
+/*
+ * Fails with -ERESTARTSYS when it was killed waiting for importers; the reset is under way all
+ * the same.
+ */
 int lease_set_reset_begin(struct lease_set *set);
 void lease_set_reset_end(struct lease_set *set);
 

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Kernels from 6.19 on, by what Kbuild finds in their headers: what is lacking came with
+ * different versions, and distributions carry it back. Only 7.2 and 7.3 were tried, which have it
+ * all.
+ */
+#ifndef _VFIO_BAR_LEASE_COMPAT_H
+#define _VFIO_BAR_LEASE_COMPAT_H
+
+#include <linux/dma-buf.h>
+#include <linux/pci.h>
+#include <linux/vfio_pci_core.h>
+
+#ifndef LEASE_HAS_PHYS_VEC
+#define phys_vec dma_buf_phys_vec
+#endif
+
+#ifndef LEASE_HAS_ATTACH_REVOCABLE
+static inline void dma_buf_invalidate_mappings(struct dma_buf *dmabuf)
+{
+	dma_buf_move_notify(dmabuf);
+}
+
+static inline bool dma_buf_attach_revocable(struct dma_buf_attachment *attachment)
+{
+	return attachment->importer_ops && attachment->importer_ops->move_notify;
+}
+
+/* There, importers that pin do not let go when they are told, and are refused by this. */
+static inline int lease_refuse_pin(struct dma_buf_attachment *attachment)
+{
+	return -EOPNOTSUPP;
+}
+
+static inline void lease_ignore_unpin(struct dma_buf_attachment *attachment)
+{
+}
+
+#define LEASE_PIN_OPS .pin = lease_refuse_pin, .unpin = lease_ignore_unpin,
+#else
+#define LEASE_PIN_OPS
+#endif
+
+/*
+ * Whether the core has claimed a BAR, which it did when the device was opened, or does when
+ * asked.
+ */
+static inline bool lease_bar_claimed(struct vfio_pci_core_device *core, u32 bar)
+{
+#ifdef LEASE_HAS_GET_IOMAP
+	return !IS_ERR(vfio_pci_core_get_iomap(core, bar));
+#else
+	return !vfio_pci_core_setup_barmap(core, bar);
+#endif
+}
+
+#ifndef LEASE_HAS_MEMORY_ENABLED
+static inline bool __vfio_pci_memory_enabled(struct vfio_pci_core_device *core)
+{
+	return core->pdev->current_state < PCI_D3hot &&
+	       (core->pdev->no_command_memory || core->vconfig[PCI_COMMAND] & PCI_COMMAND_MEMORY);
+}
+#endif
+
+#endif
