@@ -114,6 +114,7 @@ internal sealed class LeasePolicy(LeaseOptions options)
         var hang = request.HangLimit ?? lease.DefaultHangLimit ?? lease.MaxHangLimit;
         return new LeaseTerms
         {
+            Policy = this,
             Rule = rule,
             Ttl = lease.MaxLifetime is { } life && life < ttl ? life : ttl,
             HangLimit = hang is { } limit ? Clamp(limit, lease.MinHangLimit ?? options.MinTtl, lease.MaxHangLimit ?? LongestHangLimit) : null,

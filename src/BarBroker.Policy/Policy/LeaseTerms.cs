@@ -5,6 +5,9 @@ namespace BarBroker.Policy;
 /// <summary>What an acquire is granted on, if there is room: the request, cut to what the policy allows its caller.</summary>
 internal sealed record LeaseTerms
 {
+    /// <summary>The policy that decided.</summary>
+    public required LeasePolicy Policy { get; init; }
+
     /// <summary>The rule that decided; null without a policy.</summary>
     public PolicyRule? Rule { get; init; }
 

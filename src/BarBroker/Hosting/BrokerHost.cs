@@ -5,6 +5,7 @@ using BarBroker.Configuration;
 using BarBroker.FdChannel;
 using BarBroker.Leases;
 using BarBroker.Linux.Time;
+using BarBroker.Policy;
 using BarBroker.Processes;
 using BarBroker.Rpc;
 using BarBroker.Telemetry;
@@ -38,7 +39,7 @@ internal sealed class BrokerHost : IAsyncDisposable
     private bool _stopped;
     private bool _disposed;
 
-    private BrokerHost(BrokerOptions options, SocketAccess clients, SocketAccess operators, RuntimeDirectory directory, Action<ILoggingBuilder> logging)
+    private BrokerHost(BrokerOptions options, SocketAccess clients, SocketAccess operators, RuntimeDirectory directory, Action<ILoggingBuilder> logging, Func<BrokerOptions>? read)
     {
         _options = options;
         _directory = directory;
@@ -53,7 +54,8 @@ internal sealed class BrokerHost : IAsyncDisposable
         var healthService = new HealthServiceImpl();
         _health = new HealthReporter(healthService);
         _leaseLog = new LeaseLog(logs.CreateLogger<LeaseLog>());
-        _status = new StatusReport(Leases, time);
+        Reloader = new ConfigurationReloader(options, read, Leases, logs.CreateLogger<ConfigurationReloader>());
+        _status = new StatusReport(Leases, Reloader, time);
         foreach (var observer in new ILeaseObserver[] { _registry, epochs, _leaseLog, _health })
         {
             Leases.Subscribe(observer);
@@ -83,13 +85,15 @@ internal sealed class BrokerHost : IAsyncDisposable
             .AddSingleton(new Reflection.Final())
             .AddSingleton(new Reflection.Alpha())
             .AddSingleton(new LeaseService(Leases, _registry, _stopping))
-            .AddSingleton(new OperatorService(Leases, _status, _stopping, logs.CreateLogger<OperatorService>()))
+            .AddSingleton(new OperatorService(Leases, _status, Reloader, _stopping, logs.CreateLogger<OperatorService>()))
             .AddSingleton(new RefusalInterceptor(_rpcMetrics, logs.CreateLogger<RefusalInterceptor>()));
         _app = builder.Build();
         BrokerWeb.Map(_app, options);
     }
 
     public LeaseManager Leases { get; }
+
+    public ConfigurationReloader Reloader { get; }
 
     /// <summary>Completes, with the reason, if the broker must not go on.</summary>
     public Task<string> Fault => _fault.Task;
@@ -100,15 +104,16 @@ internal sealed class BrokerHost : IAsyncDisposable
     public ILogger Log => _log;
 
     /// <param name="configuration">The name of the configuration file, for messages.</param>
+    /// <param name="read">Reads and checks the configuration again; null if it cannot be.</param>
     /// <exception cref="ConfigurationException">It does not fit this system.</exception>
     /// <exception cref="StartupException">Something is in the way.</exception>
-    public static BrokerHost Build(BrokerOptions options, string configuration, Action<ILoggingBuilder> logging)
+    public static BrokerHost Build(BrokerOptions options, string configuration, Action<ILoggingBuilder> logging, Func<BrokerOptions>? read = null)
     {
         var (clients, operators) = SocketAccess.Resolve(options, configuration);
         var directory = RuntimeDirectory.Take(options.RuntimeDirectory);
         try
         {
-            return new BrokerHost(options, clients, operators, directory, logging);
+            return new BrokerHost(options, clients, operators, directory, logging, read);
         }
         catch
         {
@@ -153,14 +158,14 @@ internal sealed class BrokerHost : IAsyncDisposable
         _health.Stop();
 
         // As long as a revoke may take before its lease is called stuck: longer would prove nothing that the end of the process does not.
-        using var patience = new CancellationTokenSource(_options.Leases.RevokeTimeout);
+        using var patience = new CancellationTokenSource(Leases.Options.RevokeTimeout);
         try
         {
             await Leases.ShutdownAsync(patience.Token);
         }
         catch (OperationCanceledException)
         {
-            HostLog.ShutdownIncomplete(_log, _options.Leases.RevokeTimeout);
+            HostLog.ShutdownIncomplete(_log, Leases.Options.RevokeTimeout);
         }
 
         _stopping.Stop();

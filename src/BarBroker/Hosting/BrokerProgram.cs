@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+using System.Diagnostics;
+using System.Globalization;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using BarBroker.Configuration;
@@ -14,13 +16,13 @@ internal static class BrokerProgram
     {
         try
         {
-            var options = ConfigurationFile.Load(configuration, runtimeDirectory);
+            BrokerOptions Read() => Load(configuration, runtimeDirectory);
             if (!check)
             {
-                return ServeAsync(options, configuration).GetAwaiter().GetResult();
+                return ServeAsync(Read, configuration).GetAwaiter().GetResult();
             }
 
-            SocketAccess.Resolve(options, configuration);
+            Read();
             Console.Out.WriteLine($"{configuration}: OK");
             return ExitCodes.Done;
         }
@@ -36,24 +38,53 @@ internal static class BrokerProgram
         }
     }
 
-    private static async Task<int> ServeAsync(BrokerOptions options, string configuration)
+    /// <summary>The configuration, checked as far as that is possible without taking anything.</summary>
+    private static BrokerOptions Load(string configuration, string? runtimeDirectory)
     {
-        await using var host = BrokerHost.Build(options, configuration, BrokerLogging.Configure);
+        var options = ConfigurationFile.Load(configuration, runtimeDirectory);
+        SocketAccess.Resolve(options, configuration);
+        return options;
+    }
+
+    private static async Task<int> ServeAsync(Func<BrokerOptions> read, string configuration)
+    {
+        await using var host = BrokerHost.Build(read(), configuration, BrokerLogging.Configure, read);
         var stop = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
         using var terminate = OnSignal(PosixSignal.SIGTERM, () => stop.TrySetResult("SIGTERM"));
         using var interrupt = OnSignal(PosixSignal.SIGINT, () => stop.TrySetResult("SIGINT"));
-        using var hangUp = OnSignal(PosixSignal.SIGHUP, () => HostLog.NoReload(host.Log));
-        await host.StartAsync(CancellationToken.None);
 
         // Does nothing where no service manager listens (sd_notify(3)).
         var manager = new SystemdNotifier();
+        var ready = new TaskCompletionSource();
+        using var hangUp = OnSignal(PosixSignal.SIGHUP, () => _ = ReloadAsync(host, manager, ready.Task));
+        await host.StartAsync(CancellationToken.None);
         Tell(manager, ServiceState.Ready, host.Log);
+        ready.SetResult();
 
         using var trim = new MemoryTrim(TimeProvider.System);
         var end = await Task.WhenAny(stop.Task, host.Fault);
         Tell(manager, ServiceState.Stopping, host.Log);
         await host.StopAsync(await end);
         return end == stop.Task ? ExitCodes.Done : ExitCodes.Failed;
+    }
+
+    /// <summary>Never fails: whatever goes wrong leaves the broker as it was. A signal that came early waits for the start.</summary>
+    private static async Task ReloadAsync(BrokerHost host, SystemdNotifier manager, Task ready)
+    {
+        await ready.ConfigureAwait(false);
+
+        // The time stamp is CLOCK_MONOTONIC in microseconds, as Type=notify-reload wants it (sd_notify(3)).
+        Tell(manager, new ServiceState(string.Create(CultureInfo.InvariantCulture, $"RELOADING=1\nMONOTONIC_USEC={Stopwatch.GetTimestamp() / (Stopwatch.Frequency / 1_000_000)}")), host.Log);
+        try
+        {
+            host.Reloader.Reload("SIGHUP", apply: false);
+        }
+        catch (Exception exception)
+        {
+            HostLog.ReloadFailed(host.Log, exception);
+        }
+
+        Tell(manager, ServiceState.Ready, host.Log);
     }
 
     /// <summary>A service manager that does not listen any more must not keep the leases from being ended.</summary>

@@ -19,8 +19,8 @@ internal static partial class HostLog
     [LoggerMessage(EventId = 404, Level = LogLevel.Error, Message = "Some leases were not proven ended within {Timeout}; the end of this process closes their devices")]
     public static partial void ShutdownIncomplete(ILogger log, TimeSpan timeout);
 
-    [LoggerMessage(EventId = 405, Level = LogLevel.Warning, Message = "SIGHUP: reloading the configuration is not supported yet; restart the broker")]
-    public static partial void NoReload(ILogger log);
+    [LoggerMessage(EventId = 405, Level = LogLevel.Error, Message = "SIGHUP: the configuration could not be read again; nothing has changed")]
+    public static partial void ReloadFailed(ILogger log, Exception exception);
 
     [LoggerMessage(EventId = 406, Level = LogLevel.Information, Message = "Stopped")]
     public static partial void Stopped(ILogger log);

@@ -28,6 +28,9 @@ internal sealed class Lease(ulong epoch, DeviceSlot slot, OwnerRecord owner, Acq
 
     public string RequestId { get; } = request.RequestId;
 
+    /// <summary>The request named ranges, in some of its buffers.</summary>
+    public bool NamesRanges { get; } = request.Buffers.Any(static b => b.Size == 0);
+
     public ImmutableArray<LeaseBuffer> Buffers { get; set; } = [];
 
     public ulong Bytes { get; set; }

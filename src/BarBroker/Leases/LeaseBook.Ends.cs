@@ -35,20 +35,7 @@ internal sealed partial class LeaseBook
         using Transition _ = Enter();
         Lease lease = Find(leaseId, null);
         long now = _clock.Now;
-        if (grace <= TimeSpan.Zero)
-        {
-            EndLocked(lease, reason, detail, now);
-        }
-        else if (lease.IsLive && now + _clock.Units(grace) is var due && due < lease.RecallDeadline)
-        {
-            lease.RecallDeadline = due;
-            lease.RecallReason = reason;
-            lease.RecallDetail = detail;
-            SetState(lease, LeaseState.Recalled);
-            Requeue(lease);
-            Tell(lease, now);
-        }
-
+        RecallLocked(lease, grace, reason, detail, now);
         return lease.ToInfo(_clock, now);
     }
 
@@ -86,6 +73,23 @@ internal sealed partial class LeaseBook
         if (!lease.Slot.NeedsClose)
             lease.RevokeDue = _clock.Now + Backoff(lease.RevokeAttempts, lease.Epoch);
         Requeue(lease);
+    }
+
+    /// <summary>Without a grace, ends it. False if it has an end that is as soon.</summary>
+    private bool RecallLocked(Lease lease, TimeSpan grace, EndReason reason, string detail, long now)
+    {
+        if (grace <= TimeSpan.Zero)
+            return EndLocked(lease, reason, detail, now);
+        long due = now + _clock.Units(grace);
+        if (!lease.IsLive || due >= lease.RecallDeadline)
+            return false;
+        lease.RecallDeadline = due;
+        lease.RecallReason = reason;
+        lease.RecallDetail = detail;
+        SetState(lease, LeaseState.Recalled);
+        Requeue(lease);
+        Tell(lease, now);
+        return true;
     }
 
     /// <summary>The one place where an end is decided. The first reason wins; false if there was one.</summary>

@@ -242,10 +242,7 @@ internal sealed partial class LeaseBook
         lease.HangLimit = terms.HangLimit ?? default;
         lease.HangUnits = _clock.Units(lease.HangLimit);
         if (terms.MaxLifetime is { } life)
-        {
-            lease.LifeDeadline = now + _clock.Units(life);
-            lease.LifeNotice = terms.RecallGrace > TimeSpan.Zero ? lease.LifeDeadline - _clock.Units(terms.RecallGrace) : Deadline.Never;
-        }
+            SetEndOfLife(lease, now + _clock.Units(life));
 
         lease.GrantedAt = now;
         lease.TtlDeadline = now + lease.TtlUnits;

@@ -81,15 +81,9 @@ internal sealed partial class LeaseBook
     private void AnnounceEndOfLife(Lease lease, long now)
     {
         lease.LifeNotice = Deadline.Never;
-        if (lease.LifeDeadline < lease.RecallDeadline)
-        {
-            lease.RecallDeadline = lease.LifeDeadline;
-            lease.RecallReason = EndReason.Policy;
-            lease.RecallDetail = Explain(lease, EndReason.Policy);
-            SetState(lease, LeaseState.Recalled);
-            Tell(lease, now);
-        }
-
+        // Where the end itself has come, too, the sweep goes on with whatever comes first.
+        if (lease.LifeDeadline > now)
+            RecallLocked(lease, _clock.Span(lease.LifeDeadline - now), EndReason.Policy, Explain(lease, EndReason.Policy), now);
         Requeue(lease);
     }
 

@@ -25,7 +25,7 @@ namespace BarBroker.Leases;
 internal sealed partial class LeaseBook : IDisposable
 {
     private readonly Lock _lock = new();
-    private readonly LeaseOptions _options;
+    private LeaseOptions _options;
     private readonly LeaseClock _clock;
     private readonly LeaseMetrics _metrics;
     private readonly Sweeper _sweeper;

@@ -18,6 +18,7 @@ internal sealed class LeaseManager : IAsyncDisposable
     private readonly DeviceWorker[] _workers;
     private readonly Func<string, Action<DeviceCommand>, IDeviceExecutor> _executors;
     private volatile LeasePolicy _policy;
+    private volatile LeasePolicy? _applied;
     private volatile LeaseOptions _options;
     private int _started;
     private int _disposed;
@@ -54,6 +55,9 @@ internal sealed class LeaseManager : IAsyncDisposable
     /// <summary>The policy in force; one that was fetched before a reload goes on deciding as it did.</summary>
     public LeasePolicy Policy => _policy;
 
+    /// <summary>The bounds and rules in force.</summary>
+    public LeaseOptions Options => _options;
+
     /// <summary>Ended leases since the start.</summary>
     public long EndedCount => _book.EndedCount;
 
@@ -69,6 +73,24 @@ internal sealed class LeaseManager : IAsyncDisposable
             _book.Start(_book.Slots[i], _executors(_book.Slots[i].Name, _workers[i].Run));
     }
 
+    /// <summary>Other bounds and rules for what is asked from now on; what lives is left as it is.</summary>
+    public void Reconfigure(LeaseOptions options)
+    {
+        _options = options;
+        _policy = new LeasePolicy(options);
+        _book.Reconfigure(options);
+    }
+
+    /// <summary>
+    /// Decides anew about every living lease by the policy in force: what it does not allow ends (Policy), after the grace that the lease was granted with, and the rest
+    /// lives no longer than the new terms say. Quotas take nothing away. Returns how many leases end.
+    /// </summary>
+    public int ApplyPolicy()
+    {
+        _applied = _policy;
+        return _book.Living().Count(ApplyPolicy);
+    }
+
     /// <summary>Completes when every device was tried to be opened once, whatever came of it.</summary>
     public Task WaitFirstOpenAsync(CancellationToken cancellation) => Task.WhenAll(_book.Slots.Select(static s => s.FirstOpen.Task)).WaitAsync(cancellation);
 
@@ -80,6 +102,7 @@ internal sealed class LeaseManager : IAsyncDisposable
         LeaseTerms terms = _policy.Decide(request, owner);
         _rates.Take(owner.Uid, terms);
         PendingGrant pending = _book.BeginAcquire(request, owner, terms);
+        AfterRegistering(pending.Lease, terms);
         try
         {
             return await pending.Task.WaitAsync(cancellation).ConfigureAwait(false);
@@ -161,6 +184,29 @@ internal sealed class LeaseManager : IAsyncDisposable
 
         _book.Dispose();
         Metrics.Dispose();
+    }
+
+    /// <summary>
+    /// A policy that came between the decision and the registration may have been applied before the lease was there: then that is done here. (It is seen here, because
+    /// it was set before the book's lock was taken to list what lives.)
+    /// </summary>
+    private void AfterRegistering(Lease lease, LeaseTerms terms)
+    {
+        if (terms.Policy != _policy && _applied == _policy)
+            ApplyPolicy(lease);
+    }
+
+    /// <summary>What a policy asks of a process is read here, outside of the book's lock.</summary>
+    private bool ApplyPolicy(Lease lease)
+    {
+        try
+        {
+            return _book.Adopt(lease, _policy.Decide(LeaseBook.RequestOf(lease), lease.Owner.Owner));
+        }
+        catch (LeaseException refusal)
+        {
+            return _book.EndByPolicy(lease, refusal.Message);
+        }
     }
 
     private async Task StopAsync()

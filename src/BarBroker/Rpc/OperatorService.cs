@@ -8,7 +8,8 @@ using Grpc.Core;
 namespace BarBroker.Rpc;
 
 /// <summary>What operators call: whoever reached the socket, and is given the right by the policy if that speaks of operators. Who it was is logged and kept with what was ended.</summary>
-internal sealed class OperatorService(LeaseManager leases, StatusReport status, Stopping stopping, ILogger<OperatorService> log)
+internal sealed class OperatorService(
+    LeaseManager leases, StatusReport status, ConfigurationReloader reloader, Stopping stopping, ILogger<OperatorService> log)
     : V1.OperatorService.OperatorServiceBase
 {
     private const int LongestComment = 1024;
@@ -127,8 +128,13 @@ internal sealed class OperatorService(LeaseManager leases, StatusReport status, 
 
     public override Task<V1.ReloadResponse> Reload(V1.ReloadRequest request, ServerCallContext context)
     {
-        Authorize(context, OperatorRights.Reload);
-        throw new LeaseException(LeaseError.Unsupported, "The configuration cannot be reloaded yet; restart the broker.");
+        var caller = Authorize(context, OperatorRights.Reload);
+        var outcome = reloader.Reload(caller.ToString(), request.Apply);
+        var response = new V1.ReloadResponse { Ended = (uint)outcome.Ended };
+        response.Changed.AddRange(outcome.Changes.Reloadable);
+        response.NeedRestart.AddRange(outcome.Changes.NeedRestart);
+        response.Faults.AddRange(outcome.Faults.Select(static fault => new V1.ConfigurationFault { Path = fault.Path, Line = (uint)fault.Line, Message = fault.Message }));
+        return Task.FromResult(response);
     }
 
     /// <exception cref="LeaseException">Denied.</exception>

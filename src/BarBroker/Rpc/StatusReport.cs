@@ -2,12 +2,13 @@
 
 using System.Reflection;
 using BarBroker.Leases;
+using BarBroker.Policy;
 using BarBroker.Wire;
 
 namespace BarBroker.Rpc;
 
 /// <summary>The state of the broker in one message.</summary>
-internal sealed class StatusReport(LeaseManager leases, TimeProvider time)
+internal sealed class StatusReport(LeaseManager leases, ConfigurationReloader reloader, TimeProvider time)
 {
     private static readonly string Version =
         typeof(StatusReport).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "unknown";
@@ -46,6 +47,11 @@ internal sealed class StatusReport(LeaseManager leases, TimeProvider time)
         if (response.Devices.Count == 0)
         {
             response.Warnings.Add("No devices are configured.");
+        }
+
+        if (reloader.NeedRestart is { IsEmpty: false } keys)
+        {
+            response.Warnings.Add($"The configuration has changes that need a restart: {string.Join(", ", keys)}.");
         }
 
         if (response.Stuck > 0)

@@ -61,13 +61,15 @@ public abstract class BrokerTest : TestBase
         return host;
     }
 
-    private protected BrokerHost Build() => BrokerHost.Build(Options(), "test", AddLogs);
+    private protected virtual BrokerHost Build() => BrokerHost.Build(Options(), "test", AddLogs);
 
-    private protected BrokerOptions Options()
+    private protected virtual BrokerOptions Options() => Parse(Devices, More);
+
+    private protected BrokerOptions Parse(string devices, string more)
     {
         // As root the groups must be named; root's own is there everywhere.
         string sockets = Users.EffectiveUid == 0 ? """ "sockets": { "clientGroup": "root", "operatorGroup": "root" }, """ : "";
-        string text = $$"""{ {{sockets}} "metrics": { "address": "127.0.0.1:0" }, {{More}} "devices": [ {{Devices}} ] }""";
+        string text = $$"""{ {{sockets}} "metrics": { "address": "127.0.0.1:0" }, {{more}} "devices": [ {{devices}} ] }""";
         return ConfigurationFile.Parse(Encoding.UTF8.GetBytes(text), "test", Directory.Path, new ConfigurationFaults());
     }
 
