@@ -12,17 +12,16 @@ public sealed class BrokerProcess : IAsyncDisposable
 {
     private readonly TestDirectory _directory = new();
     private readonly ConcurrentQueue<string> _log = new();
-    private readonly string _configuration;
     private Process? _process;
 
     private BrokerProcess(string settings)
     {
         RuntimeDirectory = _directory.File("run");
         FaultsFile = _directory.File("faults");
-        _configuration = _directory.File("broker.json");
+        ConfigurationFile = _directory.File("broker.json");
         // The groups of an installed broker need not exist here. Root has to name others; anybody else's sockets are his own.
         string sockets = Users.EffectiveUid == 0 ? """ "sockets": { "clientGroup": "root", "operatorGroup": "root" }, """ : "";
-        File.WriteAllText(_configuration, $"{{ {sockets} {settings.Replace("FAULTS", FaultsFile, StringComparison.Ordinal)} }}");
+        File.WriteAllText(ConfigurationFile, $"{{ {sockets} {settings.Replace("FAULTS", FaultsFile, StringComparison.Ordinal)} }}");
     }
 
     /// <summary>One device, sim0, with a BAR 0 of 1 MiB and a BAR 2 of 256 KiB, whose faults are in <see cref="FaultsFile"/>.</summary>
@@ -37,6 +36,8 @@ public sealed class BrokerProcess : IAsyncDisposable
 
     /// <summary>What the simulated device shall do wrong; see the daemon's documentation.</summary>
     public string FaultsFile { get; }
+
+    public string ConfigurationFile { get; }
 
     public string Log => string.Join('\n', _log);
 
@@ -69,7 +70,7 @@ public sealed class BrokerProcess : IAsyncDisposable
     /// <summary>Starts it again after <see cref="KillAsync"/>, with the same directories.</summary>
     public async Task StartProcessAsync()
     {
-        var start = new ProcessStartInfo(FindProgram(), ["--config", _configuration, "--runtime-dir", RuntimeDirectory]) { RedirectStandardError = true, RedirectStandardOutput = true };
+        var start = new ProcessStartInfo(FindProgram(), ["--config", ConfigurationFile, "--runtime-dir", RuntimeDirectory]) { RedirectStandardError = true, RedirectStandardOutput = true };
         _process = new Process { StartInfo = start };
         _process.ErrorDataReceived += (_, line) => _log.Enqueue(line.Data ?? "");
         _process.OutputDataReceived += (_, line) => _log.Enqueue(line.Data ?? "");

@@ -15,5 +15,6 @@ internal static class BarctlCommand
         LeaseCommands.Create(),
         StatusCommand.Create(),
         RunCommand.Create(),
+        ReloadCommand.Create(),
     };
 }

@@ -13,6 +13,7 @@ namespace BarBroker.Cli.Output;
 [JsonSerializable(typeof(DeviceDocument[]))]
 [JsonSerializable(typeof(StatusDocument))]
 [JsonSerializable(typeof(EventDocument))]
+[JsonSerializable(typeof(ReloadDocument))]
 internal sealed partial class DocumentContext : JsonSerializerContext
 {
     /// <summary>One line a document.</summary>

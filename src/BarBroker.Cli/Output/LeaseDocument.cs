@@ -23,7 +23,9 @@ internal sealed record LeaseDocument(
     double? HangLimitSeconds,
     double? RecallRemainingSeconds,
     uint RevokeAttempts,
-    string RevokeError)
+    string RevokeError,
+    string? PolicyRule,
+    double? LifetimeRemainingSeconds)
 {
     public static LeaseDocument From(V1.Lease lease) => new(
         lease.Id,
@@ -43,7 +45,9 @@ internal sealed record LeaseDocument(
         Seconds(lease.HangLimit),
         Seconds(lease.RecallRemaining),
         lease.RevokeAttempts,
-        lease.RevokeError);
+        lease.RevokeError,
+        lease.PolicyRule.Length > 0 ? lease.PolicyRule : null,
+        Seconds(lease.LifetimeRemaining));
 
     private static double? Seconds(Duration? duration) => duration?.ToTimeSpan().TotalSeconds;
 }

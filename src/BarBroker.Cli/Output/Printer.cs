@@ -25,6 +25,8 @@ internal sealed class Printer(OutputFormat format)
 
     public void Status(V1.GetStatusResponse status) => One(StatusDocument.From(status), context => context.StatusDocument, Tables.Status);
 
+    public void Reload(ReloadDocument reload) => One(reload, context => context.ReloadDocument, PolicyTables.Reload);
+
     /// <summary>One event, at once; a stream has no end, so that JSON is one document a line in both formats.</summary>
     public void Event(EventDocument document)
     {

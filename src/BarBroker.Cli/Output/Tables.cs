@@ -55,6 +55,8 @@ internal static class Tables
         }
 
         Add(table, "ttl", Words.Seconds(lease.TtlSeconds), lease.RemainingSeconds is { } left ? $"{Words.Seconds(left)} left" : null);
+        Add(table, "lifetime", lease.LifetimeRemainingSeconds is { } life ? $"{Words.Seconds(life)} left, whatever is renewed" : null);
+        Add(table, "policy rule", lease.PolicyRule);
         Add(table, "recalled", lease.RecallRemainingSeconds is { } recall ? $"revoked in {Words.Seconds(recall)}" : null);
         Add(table, "hang limit", lease.HangLimitSeconds is { } limit ? Words.Seconds(limit) : null);
         Add(table, "age", Words.Seconds(lease.AgeSeconds));

@@ -43,6 +43,13 @@ internal sealed class BrokerConfiguration
         return this;
     }
 
+    /// <summary>These rules instead of the ones before.</summary>
+    public BrokerConfiguration Rules(params string[] rules)
+    {
+        _root["policy"] = new JsonObject { ["rules"] = new JsonArray([.. rules.Select(rule => JsonNode.Parse(rule))]) };
+        return this;
+    }
+
     /// <returns>The file's path.</returns>
     public string Write(string directory)
     {

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+
+using BarBroker.EndToEnd.Tests.Support;
+using BarBroker.Linux;
+using BarBroker.Testing;
+using BarBroker.V1;
+using Grpc.Core;
+using Mono.Unix.Native;
+
+namespace BarBroker.EndToEnd.Tests.Policy;
+
+/// <summary>The policy of a daemon, as processes of two users meet it.</summary>
+public sealed class PolicyTests : TestBase
+{
+    private const uint Alice = 54321;
+    private const uint Bob = 54322;
+
+    private TestDirectory _directory = null!;
+    private BrokerConfiguration _configuration = null!;
+    private HolderProcesses _processes = null!;
+    private Daemon _broker = null!;
+
+    private string Program => _directory.File("lease_holder");
+
+    [Fact]
+    public async Task Quota_ManyProcessesOfOneUser_IsTheUsers()
+    {
+        await StartAsync($$"""{ "name": "all", "lease": { "leases": 3 } }""");
+        var first = await ProcessAsync("first", Alice);
+        var second = await ProcessAsync("second", Alice);
+        var child = await _processes.ForkAsync(first, "child");
+        var grandchild = await _processes.ForkAsync(child, "grandchild");
+        foreach (var process in new[] { first, second, child })
+        {
+            await AcquireAsync(process);
+        }
+
+        Assert.Contains("policy rule all: uid 54321 has 3 leases, and 3 is its quota", await RefusedAsync(grandchild, StatusCode.ResourceExhausted), StringComparison.Ordinal);
+
+        await AcquireAsync(await ProcessAsync("other", Bob));
+        Assert.Empty(_broker.Errors);
+    }
+
+    [Fact]
+    public async Task Executable_SameFile_IsKnownAndACopyIsNot()
+    {
+        await StartAsync($$"""{ "name": "holder", "match": { "uid": {{Alice}}, "executable": "{{Program}}" }, "lease": {} }""");
+        var process = await ProcessAsync("process", Alice);
+        Assert.Equal("holder", (await AcquireAsync(process)).PolicyRule);
+
+        // The path now names another file, even if of the same content.
+        File.Copy(Program, _directory.File("copy"));
+        File.Move(_directory.File("copy"), Program, overwrite: true);
+
+        Assert.Contains("its executable could not be told", await RefusedAsync(process, StatusCode.PermissionDenied), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Cgroup_OfTheProcess_IsWhatTheRuleAsksFor()
+    {
+        string? cgroup = File.ReadLines("/proc/self/cgroup").FirstOrDefault(line => line.StartsWith("0::/", StringComparison.Ordinal))?[3..];
+        Assert.SkipWhen(cgroup is null or "/", "this process is in no cgroup (v2) below the root");
+        await StartAsync(
+            $$"""{ "name": "elsewhere", "match": { "cgroup": "/no-such.slice" }, "lease": {} }""",
+            $$"""{ "name": "here", "match": { "cgroup": "{{cgroup}}" }, "lease": {} }""");
+
+        Assert.Equal("here", (await AcquireAsync(await ProcessAsync("process", Alice))).PolicyRule);
+    }
+
+    [Fact]
+    public async Task Reload_Sighup_NewPolicyForNewRequestsAndAFaultyFileForNone()
+    {
+        await StartAsync($$"""{ "name": "all", "lease": {} }""");
+        var alice = await ProcessAsync("alice", Alice);
+        var bob = await ProcessAsync("bob", Bob);
+        var lease = await AcquireAsync(alice);
+
+        await ReloadAsync("in force: policy (1 rule)", $$"""{ "name": "only-bob", "match": { "uid": {{Bob}} }, "lease": {} }""");
+
+        await RefusedAsync(alice, StatusCode.PermissionDenied);
+        Assert.Equal("only-bob", (await AcquireAsync(bob)).PolicyRule);
+        using var forOperator = RpcClient.Dial(_broker.OperatorSocket);
+        Assert.Equal((LeaseState.Granted, "all"), await LookAsync());
+
+        await ReloadAsync("is no whole number", $$"""{ "name": "faulty", "lease": { "leases": "many" } }""");
+        Assert.Equal("only-bob", (await AcquireAsync(bob)).PolicyRule);
+
+        await ReloadAsync("in force: policy (0 rules)");
+        await RefusedAsync(bob, StatusCode.PermissionDenied);
+        var applied = await forOperator.Operator.ReloadAsync(new ReloadRequest { Apply = true }, cancellationToken: Cancellation);
+        Assert.Equal(3u, applied.Ended);
+        await Wait.Until(async () => (await LookAsync()).State == LeaseState.Ended, "the lease that the policy does not allow ends", Patience.Long);
+
+        async Task<(LeaseState State, string Rule)> LookAsync()
+        {
+            var seen = (await forOperator.Operator.GetLeaseAsync(new OperatorGetLeaseRequest { LeaseId = lease.Id }, cancellationToken: Cancellation)).Lease;
+            return (seen.State, seen.PolicyRule);
+        }
+    }
+
+    public override async ValueTask InitializeAsync()
+    {
+        Assert.SkipUnless(Users.EffectiveUid == 0, "only root can start processes of other users");
+        await base.InitializeAsync();
+        _directory = Own(new TestDirectory());
+
+        // The processes of others reach their program and the sockets in it.
+        File.SetUnixFileMode(_directory.Path, (UnixFileMode)0b111_101_101);
+    }
+
+    private async Task StartAsync(params string[] rules)
+    {
+        _processes = Own(new HolderProcesses(_directory.Path));
+        _configuration = new BrokerConfiguration().Device("sim0", "4MiB").Set("leases", "ticketTtl", "1m").Rules(rules);
+        _broker = Own(await Daemon.StartAsync(_directory.Path, _configuration.Write(_directory.Path)));
+    }
+
+    private async Task ReloadAsync(string logged, params string[] rules)
+    {
+        _configuration.Rules(rules).Write(_directory.Path);
+        Assert.Equal(0, Syscall.kill(_broker.Pid, Signum.SIGHUP));
+        await Wait.Until(() => _broker.Log.Contains(logged, StringComparison.Ordinal), $"the daemon logs \"{logged}\"; its log:\n{_broker.Log}", Patience.Long);
+    }
+
+    private Task<HolderProcess> ProcessAsync(string name, uint uid) =>
+        _processes.StartAsync(name, "setpriv", $"--reuid={uid}", "--regid=nogroup", "--clear-groups");
+
+    private async Task<Lease> AcquireAsync(HolderProcess process)
+    {
+        using var client = RpcClient.Over(await process.LendConnectionAsync(_broker.ClientSocket));
+        return (await client.Leases.AcquireAsync(Wanted(), deadline: DateTime.UtcNow + Patience.Long)).Lease;
+    }
+
+    /// <returns>The message.</returns>
+    private async Task<string> RefusedAsync(HolderProcess process, StatusCode code)
+    {
+        var refusal = await Assert.ThrowsAsync<RpcException>(() => AcquireAsync(process));
+        Assert.Equal((code, refusal.Status.Detail), (refusal.StatusCode, refusal.Status.Detail));
+        return refusal.Status.Detail;
+    }
+
+    private static AcquireRequest Wanted() => new() { Device = "sim0", Buffers = { new BufferRequest { Size = 4096 } } };
+}
