@@ -370,7 +370,7 @@ static bool lease_buffer_block(struct lease_buffer *buf, pgoff_t pgoff, unsigned
 /*
  * No PUD-sized pages: who then unmaps a part of one that is not PMD-aligned brings the kernel
  * down. vma_adjust_trans_huge() looks for a PMD to split with mm_find_pmd(), which takes the huge
- * PUD for a table (7.3.4; seen).
+ * PUD for a table (seen on 7.3.4, with vfio-pci's own mmap as well).
  */
 static vm_fault_t lease_fault_insert(struct vm_fault *vmf, unsigned long pfn, unsigned int order)
 {

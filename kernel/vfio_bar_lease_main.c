@@ -280,5 +280,6 @@ static struct pci_driver lease_driver = {
 module_pci_driver(lease_driver);
 
 MODULE_LICENSE("GPL");
+MODULE_VERSION("1.0");
 MODULE_AUTHOR("BAR Broker");
 MODULE_DESCRIPTION("VFIO PCI devices whose BARs are leased out as dma-bufs, mappable and revocable one by one");
