@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 .DEFAULT_GOAL := help
-.PHONY: help demo test build publish bench model lab lab-stress lab-shell format clean
+.PHONY: help demo test build publish bench model lab lab-matrix lab-stress lab-shell format clean
 
 help: ## What can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -25,6 +25,9 @@ model: ## Random histories against the model of the lease book, STEPS=n of them
 
 lab: ## The demo on real VFIO devices, in a virtual machine
 	@scripts/lab
+
+lab-matrix: ## Every way to reach a buffer × every way to end it, in that virtual machine
+	@scripts/lab-matrix
 
 lab-stress: ## Shake the driver in that virtual machine, DURATION=seconds of it (SEED=n repeats a run's choices)
 	@scripts/lab-stress $(or $(DURATION),60) $(SEED)
