@@ -9,7 +9,7 @@ namespace BarBroker.Cli.Commands;
 
 internal static class DeviceCommands
 {
-    public static Command Create() => new("device", "Devices and their BARs") { List(), Show(), Cordon(), Uncordon(), Drain(), Reset() };
+    public static Command Create() => new("device", "Devices and their BARs") { List(), Show(), Cordon(), Uncordon(), Drain(), Reset(), BindingCommands.Bind(), BindingCommands.Unbind() };
 
     private static Argument<string> Name() => new("device") { Description = "The device's name", HelpName = "DEVICE" };
 

@@ -3,6 +3,7 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using BarBroker.Cli.Binding;
 
 namespace BarBroker.Cli.Output;
 
@@ -14,6 +15,8 @@ namespace BarBroker.Cli.Output;
 [JsonSerializable(typeof(StatusDocument))]
 [JsonSerializable(typeof(EventDocument))]
 [JsonSerializable(typeof(ReloadDocument))]
+[JsonSerializable(typeof(BindingDocument))]
+[JsonSerializable(typeof(BindingDocument[]))]
 internal sealed partial class DocumentContext : JsonSerializerContext
 {
     /// <summary>One line a document.</summary>

@@ -2,6 +2,7 @@
 
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
+using BarBroker.Cli.Binding;
 using Spectre.Console;
 
 namespace BarBroker.Cli.Output;
@@ -55,6 +56,28 @@ internal sealed class Printer(OutputFormat format)
             default:
                 _held.Add(document);
                 break;
+        }
+    }
+
+    /// <summary>Each as it comes, except as one JSON document. Of what was refused the table says nothing; that is an error's place.</summary>
+    public void Bindings(IEnumerable<BindingDocument> documents)
+    {
+        if (format == OutputFormat.Json)
+        {
+            Line([.. documents], DocumentContext.Indented.BindingDocumentArray);
+            return;
+        }
+
+        foreach (var document in documents)
+        {
+            if (format == OutputFormat.Jsonl)
+            {
+                Line(document, DocumentContext.Lines.BindingDocument);
+            }
+            else if (document.Errors.Count == 0)
+            {
+                _screen.Value.WriteLine(Words.Printable(document.Line()));
+            }
         }
     }
 

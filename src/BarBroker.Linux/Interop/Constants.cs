@@ -6,7 +6,10 @@ namespace BarBroker.Linux.Interop;
 internal static class Constants
 {
     internal const int O_RDONLY = 0;
+    internal const int O_WRONLY = 1;
     internal const int O_RDWR = 2;
+    internal const int O_EXCL = 0x80;
+    internal const int O_NONBLOCK = 0x800;
     internal const int O_CLOEXEC = 0x80000;
     internal const int SEEK_END = 2;
     internal const int SEEK_DATA = 3;

@@ -8,14 +8,42 @@ namespace BarBroker.Linux.Pci;
 /// <summary>A PCI function as sysfs shows it at the moment of asking.</summary>
 public sealed class PciNode(string sysfsRoot, string address)
 {
+    private const uint BridgeClass = 0x0604;
+
+    /// <summary>Drivers that hold a device of a group without doing DMA (their <c>driver_managed_dma</c> in the kernel's source).</summary>
+    private static readonly string[] _harmlessDrivers = ["pci-stub", "pcieport", "xen-pciback"];
+
     private readonly string _path = Path.Combine(sysfsRoot, "bus/pci/devices", address);
 
     public string Address { get; } = address;
 
     public bool Exists => Directory.Exists(_path);
 
+    /// <summary>Where the device itself is, in /sys/devices; what it has made, such as disks, is below.</summary>
+    public string RealPath => new FileInfo(_path).ResolveLinkTarget(returnFinalTarget: true)?.FullName ?? Path.GetFullPath(_path);
+
     /// <summary>The driver's name, null if none is bound.</summary>
     public string? Driver => LinkName("driver");
+
+    /// <summary>The one driver that may have the device, null if any that knows it may.</summary>
+    public string? DriverOverride => ReadText("driver_override") is { Length: > 0 } name && name != "(null)" ? name : null;
+
+    /// <summary>Base class and sub-class, such as 0x0108 for a non-volatile memory controller; null if unknown.</summary>
+    public uint? Class => uint.TryParse(Hex("class"), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out uint code) ? code >> 8 : null;
+
+    public bool IsBridge => Class == BridgeClass;
+
+    /// <summary>Whether the firmware uses it as the machine's screen.</summary>
+    public bool IsBootDisplay => ReadText("boot_vga") == "1";
+
+    /// <summary>How many virtual functions its driver has made of it.</summary>
+    public int VirtualFunctions => int.TryParse(ReadText("sriov_numvfs"), CultureInfo.InvariantCulture, out int count) ? count : 0;
+
+    /// <summary>By which modprobe finds the module that drives such devices; null if unknown.</summary>
+    public string? ModuleAlias => ReadText("modalias");
+
+    /// <summary>Whether, because of its driver, no other device of its IOMMU group can be opened.</summary>
+    public bool BlocksGroup => Driver is { } driver && !HasVfioDevice && !_harmlessDrivers.Contains(driver, StringComparer.Ordinal);
 
     /// <summary>Vendor and device, such as 1af4:1110.</summary>
     public string Id => $"{Hex("vendor")}:{Hex("device")}";
@@ -49,6 +77,12 @@ public sealed class PciNode(string sysfsRoot, string address)
                 .Order(StringComparer.Ordinal)
                 .Select(name => new PciNode(sysfsRoot, name))];
     }
+
+    /// <summary>The path of one of its attributes.</summary>
+    public string Attribute(string name) => Path.Combine(_path, name);
+
+    /// <summary>Such as <c>0000:01:00.0 (8086:100e) with the driver e1000</c>.</summary>
+    public override string ToString() => Driver is { } driver ? $"{Address} ({Id}) with the driver {driver}" : $"{Address} ({Id}) without a driver";
 
     private string? VfioDeviceName
     {

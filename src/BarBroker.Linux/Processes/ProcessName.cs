@@ -6,11 +6,11 @@ namespace BarBroker.Linux.Processes;
 public static class ProcessName
 {
     /// <summary>The command name of at most 15 bytes (proc_pid_comm(5)); empty if the process is gone or hidden.</summary>
-    public static string Of(int pid)
+    public static string Of(int pid, string procRoot = "/proc")
     {
         try
         {
-            return File.ReadAllText($"/proc/{pid}/comm").TrimEnd('\n');
+            return File.ReadAllText(Path.Combine(procRoot, $"{pid}", "comm")).TrimEnd('\n');
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {

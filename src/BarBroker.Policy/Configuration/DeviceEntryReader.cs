@@ -4,6 +4,7 @@ using System.Buffers;
 using System.Collections.Immutable;
 using BarBroker.Devices;
 using BarBroker.Devices.Vfio;
+using BarBroker.Linux.Pci;
 
 namespace BarBroker.Configuration;
 
@@ -17,7 +18,6 @@ internal static class DeviceEntryReader
     private const int LastFeature = 0xffff;
 
     private static readonly SearchValues<char> NameCharacters = SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-");
-    private static readonly SearchValues<char> LowerHex = SearchValues.Create("0123456789abcdef");
 
     public static ImmutableArray<DeviceEntry> Read(ObjectReader file)
     {
@@ -100,7 +100,7 @@ internal static class DeviceEntryReader
     private static VfioDeviceEntry Vfio(ObjectReader device, string name, bool allowSharing, Dictionary<string, string> addresses)
     {
         string address = device.RequiredText("address");
-        if (address.Length > 0 && !IsAddress(address))
+        if (address.Length > 0 && !PciAddress.IsCanonical(address))
         {
             device.Fault("address", $"\"{address}\" is no PCI address such as 0000:01:00.0 (domain:bus:device.function, lower case; lspci -D lists them)");
         }
@@ -128,15 +128,4 @@ internal static class DeviceEntryReader
 
     public static bool IsName(string text) =>
         text.Length is > 0 and <= 63 && char.IsAsciiLetterOrDigit(text[0]) && !text.AsSpan().ContainsAnyExcept(NameCharacters);
-
-    /// <summary>As sysfs spells it: 0000:01:00.0, the domain with up to eight digits.</summary>
-    private static bool IsAddress(string text)
-    {
-        string[] parts = text.Split(':', '.');
-        return parts is [{ Length: >= 4 and <= 8 }, { Length: 2 }, { Length: 2 }, { Length: 1 }]
-            && text.LastIndexOf(':') < text.IndexOf('.', StringComparison.Ordinal)
-            && parts.All(part => !part.AsSpan().ContainsAnyExcept(LowerHex))
-            && parts[2][0] is '0' or '1'
-            && parts[3][0] < '8';
-    }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 using System.Globalization;
-using System.Text;
+using BarBroker.Linux;
 
 namespace BarBroker.Hosting;
 
@@ -51,26 +51,6 @@ internal sealed class EpochFile(string stateDirectory)
     {
         // Twice, in two spellings: whatever changes one of them shows.
         string text = string.Create(CultureInfo.InvariantCulture, $"{Title}\n{next}\n{next:x}\n");
-        string temporary = _path + ".new";
-        using (var file = new FileStream(temporary, new FileStreamOptions
-        {
-            Mode = FileMode.Create,
-            Access = FileAccess.Write,
-            UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
-        }))
-        {
-            file.Write(Encoding.ASCII.GetBytes(text));
-            file.Flush(flushToDisk: true);
-        }
-
-        File.Move(temporary, _path, overwrite: true);
-        SyncDirectory();
-    }
-
-    /// <summary>Without it the rename itself may be lost by a power failure, and with it the reservation (fsync(2)).</summary>
-    private void SyncDirectory()
-    {
-        using var directory = Linux.FileDescriptor.Open(stateDirectory, writable: false);
-        directory.Sync();
+        AtomicFile.Replace(_path, text, UnixFileMode.UserRead | UnixFileMode.UserWrite);
     }
 }

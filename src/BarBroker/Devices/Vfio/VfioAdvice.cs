@@ -8,9 +8,6 @@ namespace BarBroker.Devices.Vfio;
 /// <summary>Finds out why a device cannot be opened, and says what to do about it.</summary>
 internal static class VfioAdvice
 {
-    /// <summary>Drivers that hold a device of a group without doing DMA (their <c>driver_managed_dma</c> in the kernel's source).</summary>
-    private static readonly string[] _harmlessDrivers = ["pci-stub", "pcieport", "xen-pciback"];
-
     /// <summary>Throws where sysfs alone tells that the device cannot be opened.</summary>
     public static void Check(PciNode device)
     {
@@ -20,22 +17,15 @@ internal static class VfioAdvice
             throw new IOException($"There is no PCI device {address}; `lspci -D` lists those there are.");
         }
 
-        if (device.Group is null)
+        if (PciIsolation.Missing(device) is { } missing)
         {
-            throw new IOException(
-                $"{address} is in no IOMMU group: the IOMMU is off. Switch it on in the firmware (VT-d, AMD-Vi, SMMU) and, on Intel, with intel_iommu=on on the kernel's command line.");
-        }
-
-        if (device.IsNoIommu)
-        {
-            throw new IOException(
-                $"{address} is in vfio's no-IOMMU mode, where nothing keeps it from the machine's memory; it is not served. Switch the IOMMU on and load vfio without enable_unsafe_noiommu_mode.");
+            throw new IOException(missing);
         }
 
         if (!device.HasVfioDevice)
         {
             string holder = device.Driver is { } driver ? $"bound to the driver {driver}" : "bound to no driver";
-            throw new IOException($"{address} ({device.Id}) is {holder}, not to vfio-pci. To bind it: {BindCommands(device)}");
+            throw new IOException($"{address} ({device.Id}) is {holder}, not to vfio-pci or another vfio driver. To bind it: `barctl device bind {address}`");
         }
     }
 
@@ -43,18 +33,17 @@ internal static class VfioAdvice
     public static IOException NotViable(PciNode device)
     {
         var neighbours = device.Neighbours();
-        var blockers = neighbours.Where(static neighbour =>
-            neighbour.Driver is { } driver && !neighbour.HasVfioDevice && !_harmlessDrivers.Contains(driver, StringComparer.Ordinal)).ToList();
+        var blockers = neighbours.Where(static neighbour => neighbour.BlocksGroup).ToList();
         string group = $"IOMMU group {device.Group}";
         if (blockers.Count == 0)
         {
-            string others = neighbours.Length == 0 ? "it has no other devices" : $"its other devices are {string.Join(", ", neighbours.Select(Describe))}";
+            string others = neighbours.Length == 0 ? "it has no other devices" : $"its other devices are {string.Join(", ", neighbours)}";
             return new IOException($"{device.Address} cannot be opened: the kernel says that {group} is in use by a driver of its own; {others}.");
         }
 
         return new IOException(
-            $"{device.Address} cannot be opened: {group} also holds {string.Join(", ", blockers.Select(Describe))}, and all devices of a group must be out of other drivers' hands. "
-            + $"Give up that device, too: {string.Join("; ", blockers.Select(BindCommands))} - or put the card into a slot with a group of its own.");
+            $"{device.Address} cannot be opened: {group} also holds {string.Join(", ", blockers)}, and all devices of a group must be out of other drivers' hands. "
+            + $"Give up that device, too: `barctl device bind {string.Join(' ', blockers.Select(static blocker => blocker.Address))}` - or put the card into a slot with a group of its own.");
     }
 
     /// <summary>For a node in /dev that did not open.</summary>
@@ -70,14 +59,4 @@ internal static class VfioAdvice
     public static IOException IommuFailed(LinuxException failure, PciNode device) => failure.Errno is Errno.EPERM
         ? new IOException($"{device.Address}: {failure.Message}. The platform does not isolate the device's interrupts; switch on interrupt remapping in the firmware.", failure)
         : new IOException($"{device.Address}: {failure.Message}", failure);
-
-    private static string Describe(PciNode node) =>
-        node.Driver is { } driver ? $"{node.Address} ({node.Id}) with the driver {driver}" : $"{node.Address} ({node.Id}) without a driver";
-
-    private static string BindCommands(PciNode node)
-    {
-        string directory = $"/sys/bus/pci/devices/{node.Address}";
-        string unbind = node.Driver is null ? "" : $"echo {node.Address} > {directory}/driver/unbind; ";
-        return $"`echo vfio-pci > {directory}/driver_override; {unbind}echo {node.Address} > /sys/bus/pci/drivers_probe`";
-    }
 }
