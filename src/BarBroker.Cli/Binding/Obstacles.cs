@@ -20,7 +20,7 @@ internal sealed class Obstacles(SystemRoots roots, BrokerState? broker, Func<str
     public string Holders(PciNode device)
     {
         var nodes = DeviceTree.Of(roots.Sys, device);
-        var holders = FileHolder.Of([Path.Combine(roots.Dev, "vfio", device.Group ?? ""), .. nodes.Select(PathOf).OfType<string>()], roots.Proc);
+        var holders = FileHolder.Of([.. nodes.Select(PathOf).OfType<string>()], roots.Proc).Concat(VfioUse.Holders(roots, device, nodes));
         return string.Join(", ", holders.DistinctBy(static holder => holder.Pid));
     }
 
@@ -58,7 +58,7 @@ internal sealed class Obstacles(SystemRoots roots, BrokerState? broker, Func<str
         var files = nodes.Where(static node => node.Subsystem != "vfio-dev").Select(PathOf).OfType<string>().ToHashSet(StringComparer.Ordinal);
         foreach (var holder in FileHolder.Of(files, roots.Proc))
         {
-            yield return $"{holder.Path} is open in {holder}: end that first";
+            yield return $"{holder.File} is open in {holder}: end that first";
         }
 
         if (VfioUse.Reason(roots, device, nodes, toNative, broker) is { } use)

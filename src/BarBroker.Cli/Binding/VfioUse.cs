@@ -18,7 +18,8 @@ internal static class VfioUse
             return null;
         }
 
-        var holders = FileHolder.Of(PathsOf(roots, device, nodes), roots.Proc);
+        var holders = Holders(roots, device, nodes);
+        // vfio enables the function at the first open, and disables it at the last close (vfio_pci_core_enable, vfio_pci_core_disable).
         bool isOpen = device.EnableCount is not 0;
         bool isGroupOpen = holders.Count > 0 && (toNative || !device.Neighbours().Any(static neighbour => neighbour.HasVfioDevice));
         if (!isOpen && !isGroupOpen)
@@ -37,6 +38,17 @@ internal static class VfioUse
             : $"{what} by a process that cannot be seen from here (only root sees all, and nobody those outside of his container), and to unbind it would wait for that process: end it first";
     }
 
+    /// <summary>Those that have the device open, or else those that have a node open by which they may.</summary>
+    public static IReadOnlyList<FileHolder> Holders(SystemRoots roots, PciNode device, ImmutableArray<DeviceNode> nodes) =>
+        FileHolder.OfVfioDevice(device.RealPath, roots.Proc) is { Count: > 0 } exact
+            ? exact
+            : FileHolder.Of(
+                [
+                    Path.Combine(roots.Dev, "vfio", device.Group ?? ""),
+                    .. nodes.Where(static node => node is { Subsystem: "vfio-dev", NodeName: not null }).Select(node => Path.Combine(roots.Dev, node.NodeName!)),
+                ],
+                roots.Proc);
+
     /// <summary>The broker closes a device when the kernel asks for it; so one without leases, on which none can begin, is free.</summary>
     private static string? OfBroker(PciNode device, BrokerState broker, bool isOpen)
     {
@@ -50,10 +62,4 @@ internal static class VfioUse
             ? null
             : $"the broker (process {broker.Pid}) serves it as {served.Name}, with {served.Leases} leases: `barctl device drain {served.Name}` first";
     }
-
-    private static List<string> PathsOf(SystemRoots roots, PciNode device, ImmutableArray<DeviceNode> nodes) =>
-    [
-        Path.Combine(roots.Dev, "vfio", device.Group ?? ""),
-        .. nodes.Where(static node => node is { Subsystem: "vfio-dev", NodeName: not null }).Select(node => Path.Combine(roots.Dev, node.NodeName!)),
-    ];
 }

@@ -1,38 +1,53 @@
 // SPDX-License-Identifier: Apache-2.0
 
+using System.Globalization;
+
 namespace BarBroker.Linux.Processes;
 
 /// <summary>A process that has a file open.</summary>
 /// <param name="Name">What the process calls itself; empty if it is gone.</param>
-public sealed record FileHolder(int Pid, string Name, string Path)
+/// <param name="File">Which file.</param>
+public sealed record FileHolder(int Pid, string Name, string File)
 {
-    /// <summary>Those that have one of <paramref name="paths"/> open, by that name, except this process. Without root only the user's own processes are seen.</summary>
-    public static IReadOnlyList<FileHolder> Of(IReadOnlyCollection<string> paths, string procRoot = "/proc")
+    private const string VfioDevice = "anon_inode:[vfio-device]";
+    private const string VfioPath = "vfio-device-syspath:";
+
+    /// <summary>Those that have one of <paramref name="files"/> open, by that name, except this process. Without root only the user's own processes are seen.</summary>
+    public static IReadOnlyList<FileHolder> Of(IReadOnlyCollection<string> files, string procRoot = "/proc") =>
+        files.Count == 0 ? [] : Find(procRoot, (_, target) => files.Contains(target) ? target : null);
+
+    /// <summary>Those that have a device open through vfio, which its files tell on newer kernels (vfio_device_show_fdinfo in drivers/vfio/vfio_main.c of 7.3).</summary>
+    /// <param name="devicePath">The device in sysfs, without links.</param>
+    public static IReadOnlyList<FileHolder> OfVfioDevice(string devicePath, string procRoot = "/proc") =>
+        Find(procRoot, (entry, target) => target == VfioDevice && Information(entry).Any(line => IsOf(line, devicePath)) ? devicePath : null);
+
+    public override string ToString() => Name.Length > 0 ? $"process {Pid} ({Name})" : $"process {Pid}";
+
+    /// <param name="match">From a descriptor's entry and what it leads to, the file that is asked for, or null.</param>
+    private static List<FileHolder> Find(string procRoot, Func<string, string, string?> match)
     {
         var found = new List<FileHolder>();
-        foreach (string process in paths.Count == 0 ? [] : Directory.EnumerateDirectories(procRoot))
+        foreach (string process in Directory.EnumerateDirectories(procRoot))
         {
-            if (int.TryParse(System.IO.Path.GetFileName(process), out int pid) && pid != Environment.ProcessId)
+            if (int.TryParse(Path.GetFileName(process), CultureInfo.InvariantCulture, out int pid) && pid != Environment.ProcessId)
             {
-                found.AddRange(Open(process).Where(paths.Contains).Distinct().Select(path => new FileHolder(pid, ProcessName.Of(pid, procRoot), path)));
+                found.AddRange(Matches(process, match).Distinct().Select(file => new FileHolder(pid, ProcessName.Of(pid, procRoot), file)));
             }
         }
 
         return found;
     }
 
-    public override string ToString() => Name.Length > 0 ? $"process {Pid} ({Name})" : $"process {Pid}";
-
-    private static List<string> Open(string process)
+    private static List<string> Matches(string process, Func<string, string, string?> match)
     {
-        var targets = new List<string>();
+        var files = new List<string>();
         try
         {
-            foreach (string entry in Directory.EnumerateFileSystemEntries(System.IO.Path.Combine(process, "fd")))
+            foreach (string entry in Directory.EnumerateFileSystemEntries(Path.Combine(process, "fd")))
             {
-                if (new FileInfo(entry).LinkTarget is { } target)
+                if (new FileInfo(entry).LinkTarget is { } target && match(entry, target) is { } file)
                 {
-                    targets.Add(target);
+                    files.Add(file);
                 }
             }
         }
@@ -41,6 +56,11 @@ public sealed record FileHolder(int Pid, string Name, string Path)
             // It ended, or is another user's.
         }
 
-        return targets;
+        return files;
     }
+
+    private static string[] Information(string entry) => System.IO.File.ReadAllLines(Path.Combine(entry, "../../fdinfo", Path.GetFileName(entry)));
+
+    private static bool IsOf(string line, string devicePath) =>
+        line.StartsWith(VfioPath, StringComparison.Ordinal) && line[VfioPath.Length..].Trim() == devicePath;
 }

@@ -150,6 +150,17 @@ public sealed class ObstacleTests : BindingTestBase
     }
 
     [Fact]
+    public void Unbind_DeviceFileOpenAndTheGroupToo_NamesThoseOfTheDevice()
+    {
+        AddVfio(enabled: 1);
+        Kernel.AddProcess(77, "neighbour", Kernel.In("dev/vfio/7"));
+        Kernel.AddProcess(78, "vfiohold", "anon_inode:[vfio-device]");
+        Kernel.Put("proc/78/fdinfo/5", $"pos:\t0\nvfio-device-syspath: {Kernel.In($"sys/devices/pci0000:00/{Address}")}\n");
+
+        AssertRefused(Unbind(), "in use through vfio by process 78 (vfiohold), and");
+    }
+
+    [Fact]
     public void Unbind_OpenedByNobodySeen_Refused()
     {
         AddVfio(enabled: 1);
