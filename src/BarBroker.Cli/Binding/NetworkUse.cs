@@ -24,10 +24,11 @@ internal static class NetworkUse
             : interfaces.SelectMany(node => Reasons(node, addressesOf));
     }
 
-    /// <summary>As the system knows them.</summary>
+    /// <summary>As the system knows them, without those that every interface that is up has, and no other.</summary>
     public static IEnumerable<string> AddressesOf(string name) =>
         NetworkInterface.GetAllNetworkInterfaces().Where(candidate => candidate.Name == name)
             .SelectMany(static candidate => candidate.GetIPProperties().UnicastAddresses)
+            .Where(static address => !address.Address.IsIPv6LinkLocal)
             .Select(static address => address.Address.ToString());
 
     private static IEnumerable<string> Reasons(DeviceNode node, Func<string, IEnumerable<string>> addressesOf)

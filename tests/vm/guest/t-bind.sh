@@ -63,18 +63,17 @@ check "its interface is there again" wait_until 20 "the interface" interface
 
 # A disk.
 disk=$(address_of disk0)
-modprobe -a nvme ext4
+modprobe -a nvme vfat nls_cp437 nls_ascii nls_utf8
 node=/dev/nvme0n1
 check "disk0 is a disk" wait_until 30 "$node" test -b $node
-mkfs.ext2 $node >/dev/null 2>&1
+check "it gets a file system" mkdosfs $node
 mkdir -p /mnt/disk
-check "it has a file system, mounted" mount -t ext2 $node /mnt/disk
+check "which is mounted" mount -t vfat $node /mnt/disk
 check_status "a mounted disk is left alone" 1 barctl device bind "$disk"
 expect_grep "why, and what to do" "$node is mounted on /mnt/disk: .umount /mnt/disk."
-mkfifo /tmp/unshared
-unshare -m sh -c 'echo >/tmp/unshared; exec sleep 600' &
+unshare -m sh -c 'touch /tmp/unshared; exec sleep 600' &
 other=$!
-read -r _ </tmp/unshared
+wait_until 20 "the other namespace" test -e /tmp/unshared
 umount /mnt/disk
 check_status "also when only another mount namespace has it" 1 barctl device bind "$disk"
 expect_grep "which nothing but the kernel tells" "$node is in use by the kernel"
@@ -85,8 +84,9 @@ swapon $node
 check_status "swap is left alone" 1 barctl device bind "$disk"
 expect_grep "and called so" "$node is swap"
 swapoff $node
-sleep 60 <$node &
+sh -c 'exec 3<"$0"; touch /tmp/opened; exec sleep 600' $node &
 reader=$!
+wait_until 20 "the reader" test -e /tmp/opened
 check_status "a disk that a process reads is left alone" 1 barctl device bind "$disk"
 expect_grep "the process is named" "$node is open in process $reader \(sleep\)"
 kill $reader

@@ -54,6 +54,10 @@ qemu_add_device() {
         nic)
             qemu_args+=(-netdev "user,id=net-$name,restrict=on")
             qemu_devices[$name]="$argument,netdev=net-$name" ;;
+        disk)
+            truncate -s "$argument" "$run/$name.disk"
+            qemu_args+=(-drive "if=none,id=drive-$name,format=raw,file=$run/$name.disk")
+            qemu_devices[$name]="nvme,serial=$name,drive=drive-$name" ;;
         *) qemu_devices[$name]=$kind ;;
     esac
     qemu_devices[$name]+=",id=$name,bus=$bus"

@@ -35,25 +35,22 @@ public sealed class VfioDeviceTests : IDisposable
     }
 
     [Fact]
-    public void Open_OtherDriver_NamesItAndTheCommands()
+    public void Open_OtherDriver_NamesItAndTheCommand()
     {
         _sysfs.AddDevice(Address, driver: "nvme", group: "7");
 
         string refusal = Refusal();
 
         Assert.Contains("0000:01:00.0 (1af4:1110) is bound to the driver nvme, not to vfio-pci", refusal, StringComparison.Ordinal);
-        Assert.Contains("echo vfio-pci > /sys/bus/pci/devices/0000:01:00.0/driver_override; echo 0000:01:00.0 > /sys/bus/pci/devices/0000:01:00.0/driver/unbind", refusal, StringComparison.Ordinal);
+        Assert.EndsWith("To bind it: `barctl device bind 0000:01:00.0`", refusal, StringComparison.Ordinal);
     }
 
     [Fact]
-    public void Open_NoDriver_GivesCommandsWithoutUnbind()
+    public void Open_NoDriver_SaysSo()
     {
         _sysfs.AddDevice(Address, group: "7");
 
-        string refusal = Refusal();
-
-        Assert.Contains("is bound to no driver", refusal, StringComparison.Ordinal);
-        Assert.DoesNotContain("unbind", refusal, StringComparison.Ordinal);
+        Assert.Contains("is bound to no driver", Refusal(), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -140,7 +137,7 @@ public sealed class VfioDeviceTests : IDisposable
         string message = VfioAdvice.NotViable(new PciNode(_sysfs.Sys, Address)).Message;
 
         Assert.Contains("IOMMU group 7 also holds 0000:01:00.1 (1af4:1110) with the driver snd_hda_intel, and", message, StringComparison.Ordinal);
-        Assert.Contains("echo 0000:01:00.1 > /sys/bus/pci/devices/0000:01:00.1/driver/unbind", message, StringComparison.Ordinal);
+        Assert.Contains("`barctl device bind 0000:01:00.1`", message, StringComparison.Ordinal);
         Assert.DoesNotContain("0000:01:00.2", message, StringComparison.Ordinal);
         Assert.DoesNotContain("0000:01:00.3", message, StringComparison.Ordinal);
         Assert.DoesNotContain("0000:00:01.0", message, StringComparison.Ordinal);
