@@ -3,7 +3,7 @@
 # One life of the guest: boots it with a command, answers its requests, and tells how it ended.
 
 # Lines of the kernel's log that fail a run whatever the script says.
-run_bad_kernel_lines='WARNING: |BUG: |Oops|general protection|Kernel panic|INFO: task .* blocked|rcu: INFO:|unable to handle'
+run_bad_kernel_lines='WARNING: |BUG[: ]|Oops|general protection|Kernel panic|INFO: task .* blocked|INFO: trying to register|rcu: INFO:|unable to handle'
 
 # A program of each C file, and of all those of each directory.
 native_store() {
