@@ -117,37 +117,7 @@ public sealed class BrokerClient : IAsyncDisposable
     private async Task<Lease> AcquireOnceAsync(LeaseRequest request, AcquireRequest message, CancellationToken cancellation)
     {
         var files = await FilesAsync(cancellation).ConfigureAwait(false);
-        var waiter = new FdWaiter(request, Table.Time.GetTimestamp());
-        var response = await CallAsync(Service.AcquireAsync(message, deadline: CallDeadline(), cancellationToken: cancellation), cancellation).ConfigureAwait(false);
-        if (response.Ticket.IsEmpty)
-        {
-            return Table.Find(response.Lease.Id) ?? throw new LeaseRefusedException(
-                StatusCode.AlreadyExists, $"Request {message.RequestId} gave lease {response.Lease.Id}, whose fds were fetched already; use another request id.")
-            { LeaseId = response.Lease.Id };
-        }
-
-        try
-        {
-            return await files.RedeemAsync(response.Ticket, waiter, cancellation).ConfigureAwait(false);
-        }
-        catch (OperationCanceledException)
-        {
-            Table.Events.Post(() => ForgetAsync(response.Lease.Id));
-            throw;
-        }
-    }
-
-    private async ValueTask ForgetAsync(string leaseId)
-    {
-        try
-        {
-            using var timeout = new CancellationTokenSource(Options.ReleaseTimeout);
-            await ReleaseAsync(leaseId, timeout.Token).ConfigureAwait(false);
-        }
-        catch (Exception exception) when (exception is BrokerException or OperationCanceledException)
-        {
-            // Nobody renews it: it ends by its ticket or by its TTL.
-        }
+        return await files.AcquireAsync(message, request, Options.CallTimeout, cancellation).ConfigureAwait(false);
     }
 
     private async ValueTask<FdChannel> FilesAsync(CancellationToken cancellation)

@@ -20,22 +20,30 @@ public static class Failures
         }
 
         var detail = exception.GetRpcStatus()?.GetDetail<ErrorDetail>() ?? new ErrorDetail();
-        if (exception.StatusCode == StatusCode.FailedPrecondition && detail.LeaseId.Length > 0)
+        return Of(exception.StatusCode, exception.Status.Detail, detail, exception);
+    }
+
+    /// <summary>The same for an error of the fd socket.</summary>
+    internal static BrokerException Of(FdError error) => Of((StatusCode)error.Code, error.Message, error.Detail ?? new ErrorDetail(), null);
+
+    private static BrokerException Of(StatusCode code, string message, ErrorDetail detail, Exception? cause)
+    {
+        if (code == StatusCode.FailedPrecondition && detail.LeaseId.Length > 0)
         {
-            return new LeaseLostException(detail.LeaseId, detail.EndReason, exception.Status.Detail, exception);
+            return new LeaseLostException(detail.LeaseId, detail.EndReason, message, cause);
         }
 
-        return exception.StatusCode switch
+        return code switch
         {
             StatusCode.InvalidArgument or StatusCode.NotFound or StatusCode.ResourceExhausted or StatusCode.PermissionDenied
                 or StatusCode.Unavailable or StatusCode.Unimplemented or StatusCode.FailedPrecondition =>
-                new LeaseRefusedException(exception.StatusCode, exception.Status.Detail, exception)
+                new LeaseRefusedException(code, message, cause)
                 {
                     Field = detail.Field,
                     LeaseId = detail.LeaseId,
                     Device = detail.Device,
                 },
-            _ => new BrokerException(exception.StatusCode, exception.Status.Detail, exception),
+            _ => new BrokerException(code, message, cause),
         };
     }
 }

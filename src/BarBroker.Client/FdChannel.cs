@@ -1,17 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
 using System.Net.Sockets;
+using BarBroker.Linux;
 using BarBroker.Linux.Sockets;
 using BarBroker.V1;
 using Google.Protobuf;
-using Grpc.Core;
 
 namespace BarBroker.Client;
 
-/// <summary>
-/// One connection to the fd socket. Answers come in the order of the requests, notices between them. Whoever waits for an answer looks at
-/// the socket itself for a moment, which saves the way through the thread pool; everything later is the receive loop's.
-/// </summary>
+/// <summary>One connection to the fd socket: leases and their descriptors come on it, in whatever order, and notices between them.</summary>
 internal sealed class FdChannel : IAsyncDisposable
 {
     /// <summary>The longest packet of the protocol.</summary>
@@ -20,18 +17,17 @@ internal sealed class FdChannel : IAsyncDisposable
     /// <summary>The most buffers of a lease.</summary>
     private const int MaxFiles = 8;
 
-    private static readonly TimeSpan _pollTime = TimeSpan.FromMilliseconds(1);
+    /// <summary>The most acquires that may wait for their answers.</summary>
+    private const int MaxWaiters = 128;
 
     private readonly Socket _socket;
     private readonly string _path;
     private readonly LeaseTable _table;
-    private readonly SemaphoreSlim _sending = new(1);
-    private readonly Lock _receiving = new();
+    private readonly SemaphoreSlim _room = new(MaxWaiters);
     private readonly Lock _gate = new();
-    private readonly Queue<FdWaiter> _waiters = new();
+    private readonly Dictionary<string, FdWaiter> _waiters = new(StringComparer.Ordinal);
     private readonly byte[] _buffer = new byte[MaxPacketBytes];
-    private readonly CancellationTokenSource _stop = new();
-    private readonly Task _loop;
+    private readonly FdReader _reader;
     private Exception? _failure;
 
     private FdChannel(Socket socket, string path, LeaseTable table)
@@ -39,7 +35,7 @@ internal sealed class FdChannel : IAsyncDisposable
         _socket = socket;
         _path = path;
         _table = table;
-        _loop = ReceiveLoopAsync();
+        _reader = new FdReader(socket, Drain);
     }
 
     /// <summary>False once the connection broke.</summary>
@@ -59,100 +55,147 @@ internal sealed class FdChannel : IAsyncDisposable
             socket.Dispose();
             throw BrokerUnavailableException.From(path, exception);
         }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
     }
 
-    /// <summary>Shows the ticket and waits for the lease.</summary>
-    /// <exception cref="BrokerUnavailableException">The connection broke.</exception>
-    public async Task<Lease> RedeemAsync(ByteString ticket, FdWaiter waiter, CancellationToken cancellation)
+    /// <summary>Asks for a lease and waits for it.</summary>
+    /// <exception cref="BrokerException">The broker says no.</exception>
+    /// <exception cref="BrokerUnavailableException">The connection broke, or there was no answer in that time.</exception>
+    public async Task<Lease> AcquireAsync(AcquireRequest message, LeaseRequest request, TimeSpan timeout, CancellationToken cancellation)
     {
-        byte[] packet = new FdRequest { Redeem = new RedeemRequest { Ticket = ticket } }.ToByteArray();
-        await _sending.WaitAsync(cancellation).ConfigureAwait(false);
+        byte[] packet = new FdRequest { Acquire = message }.ToByteArray();
+        if (packet.Length > MaxPacketBytes)
+        {
+            throw new LeaseRefusedException(Grpc.Core.StatusCode.InvalidArgument, $"The request has {packet.Length} bytes; the broker takes {MaxPacketBytes}.");
+        }
+
+        await _room.WaitAsync(cancellation).ConfigureAwait(false);
+        var waiter = await AddAsync(message.RequestId, request, cancellation).ConfigureAwait(false);
+        await AskAsync(packet, waiter).ConfigureAwait(false);
+        if (waiter.Task.IsCompleted)
+        {
+            return await waiter.Task.ConfigureAwait(false);
+        }
+
         try
         {
-            lock (_gate)
-            {
-                ThrowIfBroken();
-                _waiters.Enqueue(waiter);
-            }
-
-            // Not cancelled halfway: the waiter is in the queue and its answer must come.
-            await _socket.SendAsync(packet, SocketFlags.None, CancellationToken.None).ConfigureAwait(false);
+            return await waiter.Task.WaitAsync(timeout, cancellation).ConfigureAwait(false);
         }
-        catch (SocketException exception)
+        catch (OperationCanceledException) when (GiveUp(waiter))
         {
-            Fail(exception);
+            throw;
         }
-        finally
+        catch (TimeoutException exception) when (GiveUp(waiter))
         {
-            _sending.Release();
+            throw new BrokerUnavailableException(_path, $"the broker did not answer within {timeout.TotalSeconds:0.#} s", exception);
         }
-
-        PollOnce(waiter);
-        // An answer to a cancelled waiter finds that nobody waits, see Deliver.
-        using var registration = cancellation.UnsafeRegister(static (state, token) => ((FdWaiter)state!).TrySetCanceled(token), waiter);
-        return await waiter.Task.ConfigureAwait(false);
+        catch (Exception exception) when (exception is OperationCanceledException or TimeoutException)
+        {
+            // Answered at the last moment.
+            return await waiter.Task.ConfigureAwait(false);
+        }
     }
 
     public async ValueTask DisposeAsync()
     {
-        await _stop.CancelAsync().ConfigureAwait(false);
-        await _loop.ConfigureAwait(false);
+        _reader.Stop();
+        await _reader.Ended.ConfigureAwait(false);
+        Fail(new ObjectDisposedException(nameof(BrokerClient)));
+        _reader.Dispose();
         _socket.Dispose();
-        _stop.Dispose();
-        _sending.Dispose();
     }
 
-    /// <summary>
-    /// Under the receive lock, so that the receive loop does not take the answer first and leave this thread waiting for what has come already. Who does not get
-    /// the lock has somebody else looking for its answer.
-    /// </summary>
-    private void PollOnce(FdWaiter waiter)
+    /// <summary>An acquire that was given up is still to be answered before its request id is free.</summary>
+    private async Task<FdWaiter> AddAsync(string requestId, LeaseRequest request, CancellationToken cancellation)
     {
-        if (!_receiving.TryEnter())
+        var waiter = new FdWaiter(requestId, request, _table.Time.GetTimestamp());
+        try
         {
-            return;
+            while (Add(waiter) is { } other)
+            {
+                await other.Answered.WaitAsync(cancellation).ConfigureAwait(false);
+            }
+
+            return waiter;
+        }
+        catch
+        {
+            _room.Release();
+            throw;
+        }
+    }
+
+    /// <returns>The one that has the request id; null: added.</returns>
+    private FdWaiter? Add(FdWaiter waiter)
+    {
+        lock (_gate)
+        {
+            if (_failure is { } cause)
+            {
+                throw BrokerUnavailableException.From(_path, cause);
+            }
+
+            if (_waiters.TryGetValue(waiter.RequestId, out var other))
+            {
+                return other;
+            }
+
+            _waiters.Add(waiter.RequestId, waiter);
+            return null;
+        }
+    }
+
+    private async ValueTask AskAsync(byte[] packet, FdWaiter waiter)
+    {
+        try
+        {
+            _reader.Enter();
+            try
+            {
+                // Not cancelled halfway: the waiter is known and its answer must come.
+                await _socket.SendAsync(packet, SocketFlags.None, CancellationToken.None).ConfigureAwait(false);
+                _reader.ReadUntil(waiter.Task);
+            }
+            finally
+            {
+                _reader.Leave();
+            }
+        }
+        catch (Exception exception) when (exception is SocketException or LinuxException or ObjectDisposedException)
+        {
+            Fail(exception);
+        }
+    }
+
+    /// <summary>The answer is still to come, and finds that nobody waits, see <see cref="Deliver"/>. The broker need not be told, but then it can do without the lease earlier.</summary>
+    /// <returns>False: it was answered.</returns>
+    private bool GiveUp(FdWaiter waiter)
+    {
+        if (!waiter.TrySetCanceled())
+        {
+            return false;
         }
 
         try
         {
-            while (!waiter.Task.IsCompleted && _socket.Poll(_pollTime, SelectMode.SelectRead) && Drain())
-            {
-            }
+            FdSocket.TrySend(_socket, new FdRequest { Cancel = new CancelRequest { RequestId = waiter.RequestId } }.ToByteArray(), []);
         }
-#pragma warning disable CA1031 // Handed to everybody who waits.
-        catch (Exception exception)
-#pragma warning restore CA1031
+        catch (Exception exception) when (exception is LinuxException or ObjectDisposedException)
         {
-            Fail(exception);
+            // The reader hears of it, too.
         }
-        finally
-        {
-            _receiving.Exit();
-        }
+
+        return true;
     }
 
-    private async Task ReceiveLoopAsync()
-    {
-        try
-        {
-            do
-            {
-                await _socket.ReceiveAsync(Memory<byte>.Empty, SocketFlags.None, _stop.Token).ConfigureAwait(false);
-            }
-            while (Drain());
-        }
-#pragma warning disable CA1031 // Whatever ends the loop is handed to everybody who waits: nobody else would ever answer them.
-        catch (Exception exception)
-#pragma warning restore CA1031
-        {
-            Fail(exception);
-        }
-    }
-
-    /// <summary>Takes in every packet that is there. False: the connection is over.</summary>
+    /// <summary>Takes in every packet that is there. False: the connection is over. By one thread at a time.</summary>
     private bool Drain()
     {
-        lock (_receiving)
+        try
         {
             while (IsOpen && FdSocket.TryReceive(_socket, _buffer, MaxFiles) is { } packet)
             {
@@ -165,9 +208,15 @@ internal sealed class FdChannel : IAsyncDisposable
                     Dispatch(packet);
                 }
             }
-
-            return IsOpen;
         }
+#pragma warning disable CA1031 // Handed to everybody who waits: nobody else would ever answer them.
+        catch (Exception exception)
+#pragma warning restore CA1031
+        {
+            Fail(exception);
+        }
+
+        return IsOpen;
     }
 
     private void Dispatch(ReceivedPacket packet)
@@ -181,12 +230,18 @@ internal sealed class FdChannel : IAsyncDisposable
                 case FdResponse.ResponseOneofCase.Notice:
                     _table.Notice(response.Notice.Lease);
                     break;
-                case FdResponse.ResponseOneofCase.Delivery when response.Delivery.Lease?.Buffers.Count == packet.Files.Length && NextWaiter() is { } waiter:
-                    taken = true;
-                    Deliver(waiter, response.Delivery.Lease, packet);
+                case FdResponse.ResponseOneofCase.Delivery when response.Delivery is { FetchedBefore: true } delivery && Take(delivery.RequestId) is { } waiter:
+                    FetchedBefore(waiter, delivery.Lease.Id);
                     break;
-                case FdResponse.ResponseOneofCase.Error when NextWaiter() is { } waiter:
-                    waiter.TrySetException(new LeaseRefusedException((StatusCode)response.Error.Code, response.Error.Message));
+                case FdResponse.ResponseOneofCase.Delivery when response.Delivery is { } delivery && delivery.Lease?.Buffers.Count == packet.Files.Length && Take(delivery.RequestId) is { } waiter:
+                    taken = true;
+                    Deliver(waiter, delivery.Lease, packet);
+                    break;
+                case FdResponse.ResponseOneofCase.Error when Take(response.Error.RequestId) is { } waiter:
+                    waiter.TrySetException(Failures.Of(response.Error));
+                    break;
+                case FdResponse.ResponseOneofCase.Error:
+                    Fail(Failures.Of(response.Error));
                     break;
                 default:
                     Fail(new InvalidDataException($"the broker sent something unexpected ({response.ResponseCase} with {packet.Files.Length} fds)"));
@@ -211,16 +266,38 @@ internal sealed class FdChannel : IAsyncDisposable
         }
     }
 
-    private FdWaiter? NextWaiter()
+    private void FetchedBefore(FdWaiter waiter, string leaseId)
     {
+        if (_table.Find(leaseId) is { } known)
+        {
+            waiter.TrySetResult(known);
+        }
+        else
+        {
+            string message = $"Request {waiter.RequestId} gave lease {leaseId}, whose fds were fetched already; use another request id.";
+            waiter.TrySetException(new LeaseRefusedException(Grpc.Core.StatusCode.AlreadyExists, message) { LeaseId = leaseId });
+        }
+    }
+
+    private FdWaiter? Take(string requestId)
+    {
+        FdWaiter? waiter;
         lock (_gate)
         {
-            return _waiters.TryDequeue(out var waiter) ? waiter : null;
+            if (!_waiters.Remove(requestId, out waiter))
+            {
+                return null;
+            }
         }
+
+        waiter.SetAnswered();
+        _room.Release();
+        return waiter;
     }
 
     private void Fail(Exception cause)
     {
+        FdWaiter[] waiters;
         lock (_gate)
         {
             if (_failure is not null)
@@ -229,22 +306,18 @@ internal sealed class FdChannel : IAsyncDisposable
             }
 
             Volatile.Write(ref _failure, cause);
+            // None is added any more.
+            waiters = [.. _waiters.Values];
         }
 
-        // No waiter is added any more.
-        while (NextWaiter() is { } waiter)
+        foreach (var waiter in waiters)
         {
-            waiter.TrySetException(BrokerUnavailableException.From(_path, cause));
+            if (Take(waiter.RequestId) is not null)
+            {
+                waiter.TrySetException(BrokerUnavailableException.From(_path, cause));
+            }
         }
 
         _table.Disconnected(this);
-    }
-
-    private void ThrowIfBroken()
-    {
-        if (_failure is { } cause)
-        {
-            throw BrokerUnavailableException.From(_path, cause);
-        }
     }
 }

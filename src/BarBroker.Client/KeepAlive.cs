@@ -26,6 +26,7 @@ internal sealed class KeepAlive : IAsyncDisposable
     private readonly ITimer _timer;
     private readonly Task _loop;
     private AsyncDuplexStreamingCall<KeepAliveRequest, KeepAliveResponse>? _stream;
+    private long _next = long.MaxValue;
 
     public KeepAlive(LeaseTable table, LeaseService.LeaseServiceClient service)
     {
@@ -38,6 +39,17 @@ internal sealed class KeepAlive : IAsyncDisposable
 
     /// <summary>Looks at all leases soon.</summary>
     public void Wake() => _wakes.Writer.TryWrite(true);
+
+    /// <summary>A lease came into the table. It needs no look where an earlier one is due already.</summary>
+    public void Added(Lease lease)
+    {
+        // After the lease is in the table, with a fence between; SetTimer does it the other way round, so one of the two sees the other.
+        Interlocked.MemoryBarrier();
+        if (lease.Clock.Next < Volatile.Read(ref _next))
+        {
+            Wake();
+        }
+    }
 
     public async ValueTask DisposeAsync()
     {
@@ -69,6 +81,7 @@ internal sealed class KeepAlive : IAsyncDisposable
     private void SetTimer()
     {
         long next = long.MaxValue;
+        Interlocked.Exchange(ref _next, next);
         foreach (var lease in _table.Leases)
         {
             next = lease.IsLive ? Math.Min(next, lease.Clock.Next) : next;
@@ -77,6 +90,7 @@ internal sealed class KeepAlive : IAsyncDisposable
         if (next != long.MaxValue)
         {
             var wait = _time.GetElapsedTime(_time.GetTimestamp(), next);
+            Volatile.Write(ref _next, next);
             // A timer does not count suspends and rounds down to milliseconds: no longer than a minute, and a little more than asked.
             _timer.Change(TimeSpan.FromMilliseconds(Math.Clamp(Math.Ceiling(wait.TotalMilliseconds), 1, 60_000)), Timeout.InfiniteTimeSpan);
         }

@@ -17,7 +17,7 @@ internal sealed class LeaseClock
         _time = time;
         _always = waiter.Request.KeepAlive == KeepAliveMode.WhileProcessLives;
         Ttl = message.Ttl.ToTimeSpan();
-        Renewed(waiter.Granted, Ttl, 0);
+        Renewed(waiter.Asked, Ttl, 0);
     }
 
     public TimeSpan Ttl { get; }

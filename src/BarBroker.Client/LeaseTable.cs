@@ -26,7 +26,7 @@ internal sealed class LeaseTable(BrokerClient client, TimeProvider time)
     {
         var lease = new Lease(client, message, files, new LeaseClock(Time, message, waiter), channel);
         _leases[lease.Id] = lease;
-        client.KeepAlive.Wake();
+        client.KeepAlive.Added(lease);
         return lease;
     }
 

@@ -95,5 +95,5 @@ public sealed class LeaseClockTests
     }
 
     private LeaseClock Create(KeepAliveMode mode) =>
-        new(_time, new V1.Lease { Ttl = Duration.FromTimeSpan(Ttl) }, new FdWaiter(LeaseRequest.OfSize("sim0", 4096) with { KeepAlive = mode }, _time.GetTimestamp()));
+        new(_time, new V1.Lease { Ttl = Duration.FromTimeSpan(Ttl) }, new FdWaiter("test", LeaseRequest.OfSize("sim0", 4096) with { KeepAlive = mode }, _time.GetTimestamp()));
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using BarBroker.Linux.Interop;
 using static BarBroker.Linux.Interop.Constants;
@@ -25,6 +26,41 @@ public sealed class Epoll : FileDescriptor
     {
         var change = new EpollEvent { Events = EPOLLIN, Data = key };
         Change(EPOLL_CTL_ADD, file, &change);
+    }
+
+    /// <summary>Reports every time that the socket is readable or its peer is gone, under <paramref name="key"/>.</summary>
+    public unsafe void Add(Socket socket, ulong key)
+    {
+        var change = new EpollEvent { Events = EPOLLIN, Data = key };
+        Change(EPOLL_CTL_ADD, socket.SafeHandle, &change);
+    }
+
+    /// <summary>Reports once when the socket is readable or its peer is gone, under <paramref name="key"/>; then it is to be armed again.</summary>
+    public unsafe void AddOnce(Socket socket, ulong key)
+    {
+        var change = new EpollEvent { Events = EPOLLIN | EPOLLONESHOT, Data = key };
+        Change(EPOLL_CTL_ADD, socket.SafeHandle, &change);
+    }
+
+    /// <summary>For a socket of <see cref="AddOnce(Socket, ulong)"/>: reports once more, at once if there is something to be read.</summary>
+    public unsafe void Arm(Socket socket, ulong key)
+    {
+        var change = new EpollEvent { Events = EPOLLIN | EPOLLONESHOT, Data = key };
+        Change(EPOLL_CTL_MOD, socket.SafeHandle, &change);
+    }
+
+    /// <summary>Reports nothing of the socket, except a report that was taken already and the end of its peer, until it is armed.</summary>
+    public unsafe void Disarm(Socket socket)
+    {
+        var change = new EpollEvent { Events = EPOLLONESHOT };
+        Change(EPOLL_CTL_MOD, socket.SafeHandle, &change);
+    }
+
+    /// <summary>To be called before the socket is closed: a send that is under way may keep it open for a moment longer.</summary>
+    public unsafe void Remove(Socket socket)
+    {
+        var change = default(EpollEvent);
+        Change(EPOLL_CTL_DEL, socket.SafeHandle, &change);
     }
 
     /// <summary>To be called before the descriptor is closed, where other descriptors of the same open file live on.</summary>
@@ -58,12 +94,12 @@ public sealed class Epoll : FileDescriptor
         return count;
     }
 
-    private unsafe void Change(int operation, FileDescriptor file, EpollEvent* change)
+    private unsafe void Change(int operation, SafeHandle file, EpollEvent* change)
     {
         // SAFETY: the kernel reads one event from the caller's local.
         if (Libc.EpollCtl(this, operation, file, change) != 0)
         {
-            throw LinuxException.Last("epoll_ctl", file.ToString());
+            throw LinuxException.Last("epoll_ctl", file is FileDescriptor ? file.ToString()! : "a socket");
         }
     }
 

@@ -67,7 +67,7 @@ internal static unsafe partial class Libc
     internal static partial int EpollCreate1(int flags);
 
     [LibraryImport(Name, EntryPoint = "epoll_ctl", SetLastError = true)]
-    internal static partial int EpollCtl(FileDescriptor epoll, int operation, FileDescriptor fd, EpollEvent* change);
+    internal static partial int EpollCtl(FileDescriptor epoll, int operation, SafeHandle fd, EpollEvent* change);
 
     [LibraryImport(Name, EntryPoint = "epoll_wait", SetLastError = true)]
     internal static partial int EpollWait(FileDescriptor epoll, EpollEvent* events, int capacity, int milliseconds);

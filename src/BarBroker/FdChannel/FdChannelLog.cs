@@ -16,7 +16,7 @@ internal static partial class FdChannelLog
     [LoggerMessage(3004, LogLevel.Information, "fd channel: refused process {Pid} of uid {Uid}, which has {Limit} connections already")]
     public static partial void TooManyConnections(this ILogger logger, int pid, uint uid, int limit);
 
-    [LoggerMessage(3005, LogLevel.Information, "fd channel: lease {Lease} delivered to process {Pid} of uid {Uid} with {Count} fds")]
+    [LoggerMessage(3005, LogLevel.Debug, "fd channel: lease {Lease} delivered to process {Pid} of uid {Uid} with {Count} fds")]
     public static partial void Delivered(this ILogger logger, string lease, int pid, uint uid, int count);
 
     [LoggerMessage(3006, LogLevel.Information, "fd channel: ticket of process {Pid} of uid {Uid} refused: {Cause}")]
@@ -33,4 +33,10 @@ internal static partial class FdChannelLog
 
     [LoggerMessage(3010, LogLevel.Error, "fd channel: connection of process {Pid} of uid {Uid} failed")]
     public static partial void Failed(this ILogger logger, int pid, uint uid, Exception exception);
+
+    [LoggerMessage(3011, LogLevel.Debug, "fd channel: acquire of process {Pid} of uid {Uid} refused: {Cause}")]
+    public static partial void AcquireRefused(this ILogger logger, int pid, uint uid, string cause);
+
+    [LoggerMessage(3012, LogLevel.Information, "fd channel: a connection was closed: its process is gone already or cannot be watched")]
+    public static partial void GoneAtAccept(this ILogger logger, Exception reason);
 }

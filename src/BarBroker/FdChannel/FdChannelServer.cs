@@ -3,7 +3,9 @@
 using System.Collections.Concurrent;
 using System.Net.Sockets;
 using BarBroker.Leases;
+using BarBroker.Linux;
 using BarBroker.Linux.Processes;
+using BarBroker.Processes;
 using Grpc.Core;
 
 namespace BarBroker.FdChannel;
@@ -15,23 +17,27 @@ internal sealed class FdChannelServer : ILeaseObserver, IAsyncDisposable
 
     private readonly Socket _listener;
     private readonly LeaseManager _leases;
+    private readonly ClientRegistry _registry;
+    private readonly FdChannelLoop _loop;
     private readonly FdChannelOptions _options;
     private readonly ILogger<FdChannelServer> _logger;
     private readonly CancellationTokenSource _stop = new();
     private readonly ConcurrentDictionary<string, FdChannelConnection> _holders = new();
 
     private readonly Lock _lock = new();
-    private readonly HashSet<FdChannelConnection> _connections = [];
     private readonly Dictionary<uint, int> _connectionsByUid = [];
 
     private IDisposable? _subscription;
     private Task _accepting = Task.CompletedTask;
 
     /// <param name="listener">Bound, its permissions set; listening already or not. Owned by the server from now on.</param>
-    public FdChannelServer(Socket listener, LeaseManager leases, FdChannelOptions options, ILogger<FdChannelServer> logger)
+    /// <param name="registry">An observer of the same leases, so that they end with the processes that acquired them.</param>
+    public FdChannelServer(Socket listener, LeaseManager leases, ClientRegistry registry, FdChannelOptions options, ILogger<FdChannelServer> logger)
     {
         _listener = listener;
         _leases = leases;
+        _registry = registry;
+        _loop = new FdChannelLoop(options, logger);
         _options = options;
         _logger = logger;
     }
@@ -39,6 +45,7 @@ internal sealed class FdChannelServer : ILeaseObserver, IAsyncDisposable
     public void Start()
     {
         _subscription = _leases.Subscribe(this);
+        _loop.Start();
         _listener.Listen();
         _accepting = AcceptAsync(_stop.Token);
     }
@@ -62,13 +69,7 @@ internal sealed class FdChannelServer : ILeaseObserver, IAsyncDisposable
         await _stop.CancelAsync().ConfigureAwait(false);
         await _accepting.ConfigureAwait(false);
         _listener.Dispose();
-        Task[] running;
-        lock (_lock)
-        {
-            running = [.. _connections.Select(connection => connection.Completion)];
-        }
-
-        await Task.WhenAll(running).ConfigureAwait(false);
+        _loop.Dispose();
         _subscription?.Dispose();
         _stop.Dispose();
     }
@@ -76,19 +77,13 @@ internal sealed class FdChannelServer : ILeaseObserver, IAsyncDisposable
     /// <summary>From now on the connection is told of the lease's changes.</summary>
     internal void Follow(string leaseId, FdChannelConnection connection) => _holders[leaseId] = connection;
 
-    internal void Unfollow(string leaseId) => _holders.TryRemove(leaseId, out _);
+    internal void Unfollow(string leaseId, FdChannelConnection connection) => _holders.TryRemove(KeyValuePair.Create(leaseId, connection));
 
-    internal void Remove(FdChannelConnection connection)
+    /// <summary>The connection was closed.</summary>
+    internal void Remove(FdChannelConnection connection, ClientProcess process)
     {
-        lock (_lock)
-        {
-            uint uid = connection.Peer.Uid;
-            _connections.Remove(connection);
-            if (--_connectionsByUid[uid] == 0)
-            {
-                _connectionsByUid.Remove(uid);
-            }
-        }
+        _registry.Release(process);
+        Leave(connection.Peer.Uid);
     }
 
     private async Task AcceptAsync(CancellationToken cancellation)
@@ -115,40 +110,77 @@ internal sealed class FdChannelServer : ILeaseObserver, IAsyncDisposable
 
     private void Admit(Socket socket)
     {
-        FdChannelConnection connection;
         try
         {
-            connection = new FdChannelConnection(socket, PeerCredentials.Of(socket), this, _leases, _options, _logger);
+            var peer = PeerCredentials.Of(socket);
+            if (TryEnter(peer.Uid))
+            {
+                Serve(socket, peer);
+                return;
+            }
+
+            _logger.TooManyConnections(peer.Pid, peer.Uid, _options.ConnectionsPerUid);
+            FdChannelConnection.Refuse(socket, StatusCode.ResourceExhausted, $"uid {peer.Uid} has {_options.ConnectionsPerUid} connections already; close one first");
         }
         catch
         {
             socket.Dispose();
             throw;
         }
+    }
 
-        if (TryAdd(connection))
+    private void Serve(Socket socket, PeerCredentials peer)
+    {
+        ClientProcess? process = null;
+        try
         {
-            connection.Start(_stop.Token);
+            process = _registry.Connected(socket);
+            var connection = new FdChannelConnection(socket, peer, process, this, _leases, _options, _logger);
+            _logger.Connected(peer.Pid, peer.Uid);
+            _loop.Add(connection);
         }
-        else
+        catch (Exception exception)
         {
-            _logger.TooManyConnections(connection.Peer.Pid, connection.Peer.Uid, _options.ConnectionsPerUid);
-            connection.Refuse(StatusCode.ResourceExhausted, $"uid {connection.Peer.Uid} has {_options.ConnectionsPerUid} connections already; close one first");
+            if (process is not null)
+            {
+                _registry.Release(process);
+            }
+
+            Leave(peer.Uid);
+            if (exception is not (LinuxException or SocketException))
+            {
+                throw;
+            }
+
+            // One client's end is no reason to keep the others waiting.
+            _logger.GoneAtAccept(exception);
+            socket.Dispose();
         }
     }
 
-    private bool TryAdd(FdChannelConnection connection)
+    private bool TryEnter(uint uid)
     {
         lock (_lock)
         {
-            int count = _connectionsByUid.GetValueOrDefault(connection.Peer.Uid);
+            int count = _connectionsByUid.GetValueOrDefault(uid);
             if (count >= _options.ConnectionsPerUid)
             {
                 return false;
             }
 
-            _connectionsByUid[connection.Peer.Uid] = count + 1;
-            return _connections.Add(connection);
+            _connectionsByUid[uid] = count + 1;
+            return true;
+        }
+    }
+
+    private void Leave(uint uid)
+    {
+        lock (_lock)
+        {
+            if (--_connectionsByUid[uid] == 0)
+            {
+                _connectionsByUid.Remove(uid);
+            }
         }
     }
 }

@@ -64,6 +64,7 @@ internal sealed class BrokerHost : IAsyncDisposable
         _fdChannel = new FdChannelServer(
             UnixListener.Bind(options.FdSocket, SocketType.Seqpacket, clients),
             Leases,
+            _registry,
             new FdChannelOptions { ConnectionsPerUid = options.ConnectionsPerUid },
             logs.CreateLogger<FdChannelServer>());
         var clientLimit = new ConnectionLimiter(options.ConnectionsPerUid);

@@ -98,10 +98,13 @@ internal sealed class Lease(ulong epoch, DeviceSlot slot, OwnerRecord owner, Acq
     /// <summary>The attempt that is under way was counted as failed, because it took too long.</summary>
     public bool Unanswered { get; set; }
 
-    /// <summary>Set while the acquire has not been answered.</summary>
+    /// <summary>Set while an acquire that wants a ticket has not been answered.</summary>
     public TaskCompletionSource<Grant>? Pending { get; set; }
 
-    /// <summary>Calls that wait for <see cref="Pending"/>; with the last one that is cancelled the lease goes.</summary>
+    /// <summary>Set while acquires that want the buffers have not been answered.</summary>
+    public List<IAcquireRecipient>? Recipients { get; set; }
+
+    /// <summary>Acquires that were not cancelled, answered or not; with the last one that is cancelled the lease goes.</summary>
     public int PendingCalls { get; set; }
 
     /// <summary>Set while somebody waits for the end.</summary>

@@ -125,13 +125,17 @@ internal sealed partial class LeaseBook
 
     private void FailPending(Lease lease)
     {
-        if (lease.Pending is not { } pending)
+        if (lease.Pending is null && lease.Recipients is null)
             return;
-        lease.Pending = null;
         LeaseException refusal = lease.EndReason is EndReason.DeviceLost or EndReason.DeviceReset or EndReason.BrokerShutdown
             ? Unavailable(lease.Slot.Name, $"device {lease.Slot.Name} is not available: {lease.EndDetail}")
             : Ended(lease);
-        _observers.Add(() => pending.TrySetException(refusal));
+        foreach (IAcquireRecipient recipient in lease.Recipients ?? [])
+            _observers.Add(() => recipient.Refuse(refusal));
+        lease.Recipients = null;
+        if (lease.Pending is { } pending)
+            _observers.Add(() => pending.TrySetException(refusal));
+        lease.Pending = null;
     }
 
     /// <summary>Queues what will prove that access to an exported lease is over.</summary>
@@ -172,8 +176,8 @@ internal sealed partial class LeaseBook
     private void Stick(Lease lease, long now)
     {
         SetState(lease, LeaseState.Stuck);
-        Tell(lease, now);
         CompleteEndWaiter(lease, now);
+        Tell(lease, now);
         Requeue(lease);
     }
 
@@ -196,8 +200,8 @@ internal sealed partial class LeaseBook
         _deadlines.Set(lease, Deadline.Never);
         _endedCount++;
         _metrics.Ended(lease.Slot.Name, lease.EndReason, quarantined ? _clock.Span(now - lease.EndingAt) : null);
-        Tell(lease, now);
         CompleteEndWaiter(lease, now);
+        Tell(lease, now);
         Remember(lease);
     }
 
@@ -221,6 +225,7 @@ internal sealed partial class LeaseBook
         }
     }
 
+    /// <summary>Whoever waits for the end hears of it before the observers do.</summary>
     private void CompleteEndWaiter(Lease lease, long now)
     {
         if (lease.EndWaiter is not { } waiter)

@@ -12,24 +12,64 @@ internal sealed partial class LeaseBook
     public PendingGrant BeginAcquire(AcquireRequest request, LeaseOwner owner, LeaseTerms terms)
     {
         using Transition _ = Enter();
+        Lease lease = FindOrPlace(request, owner, terms);
+        // Counted also where the grant is there already: a first call that is just being cancelled must not take the lease from this one.
+        lease.PendingCalls++;
+        if (lease.Phase == ExportPhase.Done)
+            return new PendingGrant(lease, Task.FromResult(MakeGrant(lease, _clock.Now)));
+        lease.Pending ??= new TaskCompletionSource<Grant>(TaskCreationOptions.RunContinuationsAsynchronously);
+        return new PendingGrant(lease, lease.Pending.Task);
+    }
+
+    /// <summary>As <see cref="BeginAcquire"/>, for one who takes the buffers without a ticket. What it throws the recipient is not told.</summary>
+    public Lease BeginDelivery(AcquireRequest request, LeaseOwner owner, LeaseTerms terms, IAcquireRecipient recipient)
+    {
+        using Transition _ = Enter();
+        Lease lease = FindOrPlace(request, owner, terms);
+        lease.PendingCalls++;
+        if (lease.Phase == ExportPhase.Done)
+            HandOver(lease, recipient, _clock.Now);
+        else
+            (lease.Recipients ??= []).Add(recipient);
+        return lease;
+    }
+
+    /// <summary>
+    /// The recipient gave up; it may have been called meanwhile, or be called just now. Without anybody else who waits for the lease, or has got it, the lease goes.
+    /// </summary>
+    public void Abandon(Lease lease, IAcquireRecipient recipient)
+    {
+        using Transition _ = Enter();
+        lease.Recipients?.Remove(recipient);
+        AbandonLocked(lease);
+    }
+
+    private Lease FindOrPlace(AcquireRequest request, LeaseOwner owner, LeaseTerms terms)
+    {
         OwnerRecord record = _owners.GetValue(owner, static o => new OwnerRecord(o));
         if (record.Exited)
             throw new LeaseException(LeaseError.Denied, $"process {owner.Pid} ({owner.Comm}) has exited; nothing is granted to it");
         if (_shuttingDown)
             throw new LeaseException(LeaseError.Unavailable, "the broker is shutting down; try again when it is back");
         if (record.FindByRequestId(request.RequestId) is { } known)
-            return Replay(known);
+            return known;
         ulong bytes = CheckQuota(request, owner.Uid, terms);
         Lease lease = request.Device.Length > 0
             ? TryPlace(FindSlot(request.Device), request, record, out LeaseException? refusal) ?? throw refusal!
             : PlaceAnywhere(request, record, terms);
-        return Register(lease, terms, bytes);
+        Register(lease, terms, bytes);
+        return lease;
     }
 
     /// <summary>The caller of an acquire gave up. Without anybody else who waits for it the lease goes, whether or not the export has succeeded meanwhile.</summary>
     public void Abandon(Lease lease)
     {
         using Transition _ = Enter();
+        AbandonLocked(lease);
+    }
+
+    private void AbandonLocked(Lease lease)
+    {
         if (--lease.PendingCalls > 0)
             return;
         lease.Pending = null;
@@ -90,15 +130,6 @@ internal sealed partial class LeaseBook
         foreach (BarRange range in buffer.Ranges.IsDefault ? [] : buffer.Ranges)
             size = range.Length > ulong.MaxValue - size ? ulong.MaxValue : size + range.Length;
         return size;
-    }
-
-    private PendingGrant Replay(Lease lease)
-    {
-        // Counted also where the grant is there already: a first call that is just being cancelled must not take the lease from this one.
-        lease.PendingCalls++;
-        if (lease.Pending is { } pending)
-            return new PendingGrant(lease, pending.Task);
-        return new PendingGrant(lease, Task.FromResult(MakeGrant(lease, _clock.Now)));
     }
 
     private ulong CheckQuota(AcquireRequest request, uint uid, LeaseTerms terms)
@@ -233,7 +264,7 @@ internal sealed partial class LeaseBook
         };
     }
 
-    private PendingGrant Register(Lease lease, LeaseTerms terms, ulong bytes)
+    private void Register(Lease lease, LeaseTerms terms, ulong bytes)
     {
         long now = _clock.Now;
         lease.Terms = terms;
@@ -247,8 +278,6 @@ internal sealed partial class LeaseBook
         lease.GrantedAt = now;
         lease.TtlDeadline = now + lease.TtlUnits;
         lease.Bytes = bytes;
-        lease.Pending = new TaskCompletionSource<Grant>(TaskCreationOptions.RunContinuationsAsynchronously);
-        lease.PendingCalls = 1;
         if (!_accounts.TryGetValue(lease.Owner.Owner.Uid, out UidAccount? account))
             _accounts[lease.Owner.Owner.Uid] = account = new UidAccount();
         account.Leases++;
@@ -259,21 +288,40 @@ internal sealed partial class LeaseBook
         lease.Owner.RememberRequestId(lease);
         _countByState[(int)lease.State]++;
         Requeue(lease);
-        var pending = new PendingGrant(lease, lease.Pending.Task);
         lease.Slot.Executor.Post(new DeviceCommand(DeviceCommandKind.Export, lease));
         Tell(lease, now);
-        return pending;
     }
 
     /// <summary>The buffers are there: the clocks start and the acquire is answered.</summary>
     private void Complete(Lease lease, long now)
     {
         lease.TtlDeadline = now + lease.TtlUnits;
-        Grant grant = MakeGrant(lease, now);
         _metrics.Granted(lease.Slot.Name, _clock.Span(now - lease.GrantedAt));
-        TaskCompletionSource<Grant> pending = lease.Pending!;
+        List<IAcquireRecipient> recipients = lease.Recipients ?? [];
+        lease.Recipients = null;
+        foreach (IAcquireRecipient recipient in recipients)
+            HandOver(lease, recipient, now);
+        if (lease.Pending is not { } pending)
+            return;
         lease.Pending = null;
-        pending.TrySetResult(grant);
+        pending.TrySetResult(MakeGrant(lease, now));
+    }
+
+    /// <summary>Gives the buffers to the recipient, if it is the first who asks for them.</summary>
+    private void HandOver(Lease lease, IAcquireRecipient recipient, long now)
+    {
+        if (lease.Fetched)
+        {
+            LeaseInfo info = lease.ToInfo(_clock, now);
+            _observers.Add(() => recipient.FetchedBefore(info));
+            return;
+        }
+
+        Fetch(lease, now);
+        var redemption = new Redemption(lease.ToInfo(_clock, now), lease.Exported);
+        // The delivery before what is told of the lease, so that no notice of it can come first.
+        _observers.Add(() => recipient.Deliver(redemption));
+        Tell(lease, now);
     }
 
     /// <summary>The answer to an acquire, with a new ticket unless the fds were fetched already.</summary>

@@ -81,13 +81,7 @@ internal sealed partial class LeaseBook : IDisposable
         // The sweep may be a little late; a ticket is not valid for longer by that.
         if (lease.TicketDeadline <= now)
             throw UnknownTicket();
-        _tickets.Drop(lease);
-        lease.Fetched = true;
-        lease.TtlDeadline = now + lease.TtlUnits;
-        lease.ProgressAt = now;
-        if (lease.State == LeaseState.Granted)
-            SetState(lease, LeaseState.Active);
-        Requeue(lease);
+        Fetch(lease, now);
         Tell(lease, now);
         return new Redemption(lease.ToInfo(_clock, now), lease.Exported);
     }
@@ -142,6 +136,18 @@ internal sealed partial class LeaseBook : IDisposable
     private DeviceSlot FindSlot(string name) => _slotsByName.TryGetValue(name, out DeviceSlot? slot)
         ? slot
         : throw new LeaseException(LeaseError.NotFound, $"there is no device {name}; there {(_slots.Length == 1 ? "is" : "are")} {string.Join(", ", _slots.Select(s => s.Name))}") { Field = "device", Device = name };
+
+    /// <summary>The buffers are about to be handed over: its client's clocks start.</summary>
+    private void Fetch(Lease lease, long now)
+    {
+        _tickets.Drop(lease);
+        lease.Fetched = true;
+        lease.TtlDeadline = now + lease.TtlUnits;
+        lease.ProgressAt = now;
+        if (lease.State == LeaseState.Granted)
+            SetState(lease, LeaseState.Active);
+        Requeue(lease);
+    }
 
     private void SetState(Lease lease, LeaseState state)
     {

@@ -98,9 +98,7 @@ internal sealed class LeaseManager : IAsyncDisposable
     public async ValueTask<Grant> AcquireAsync(AcquireRequest request, LeaseOwner owner, CancellationToken cancellation)
     {
         cancellation.ThrowIfCancellationRequested();
-        AcquireValidator.Check(request);
-        LeaseTerms terms = _policy.Decide(request, owner);
-        _rates.Take(owner.Uid, terms);
+        LeaseTerms terms = Admit(request, owner);
         PendingGrant pending = _book.BeginAcquire(request, owner, terms);
         AfterRegistering(pending.Lease, terms);
         try
@@ -113,6 +111,21 @@ internal sealed class LeaseManager : IAsyncDisposable
             throw;
         }
     }
+
+    /// <summary>
+    /// Sets the ranges aside, exports the buffers on the device's thread, and gives them to the recipient, without a ticket. Neither waits nor does any I/O.
+    /// A refusal that is known at once is thrown, and the recipient not told.
+    /// </summary>
+    public Lease BeginAcquire(AcquireRequest request, LeaseOwner owner, IAcquireRecipient recipient)
+    {
+        LeaseTerms terms = Admit(request, owner);
+        Lease lease = _book.BeginDelivery(request, owner, terms, recipient);
+        AfterRegistering(lease, terms);
+        return lease;
+    }
+
+    /// <summary>The recipient gave up. No lease is left behind, unless another acquire with the same request id waits for it or has got it.</summary>
+    public void Abandon(Lease lease, IAcquireRecipient recipient) => _book.Abandon(lease, recipient);
 
     /// <summary>Makes the lease Active. A wrong, used or expired ticket, or another uid's, is NotFound; that of a lease that ended is Ended.</summary>
     public Redemption Redeem(ReadOnlySpan<byte> ticket, uint uid) => _book.Redeem(ticket, uid);
@@ -184,6 +197,14 @@ internal sealed class LeaseManager : IAsyncDisposable
 
         _book.Dispose();
         Metrics.Dispose();
+    }
+
+    private LeaseTerms Admit(AcquireRequest request, LeaseOwner owner)
+    {
+        AcquireValidator.Check(request);
+        LeaseTerms terms = _policy.Decide(request, owner);
+        _rates.Take(owner.Uid, terms);
+        return terms;
     }
 
     /// <summary>

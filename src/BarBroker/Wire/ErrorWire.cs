@@ -48,5 +48,19 @@ internal static class ErrorWire
         return status;
     }
 
+    /// <summary>The same on the fd socket.</summary>
+    /// <param name="requestId">The acquire that it answers, or empty.</param>
+    public static V1.FdError ToFdError(this LeaseException refusal, string requestId = "")
+    {
+        var detail = refusal.ToErrorDetail();
+        return new V1.FdError
+        {
+            Code = (uint)refusal.Error.ToStatusCode(),
+            Message = Shorten(refusal.Message),
+            Detail = detail.CalculateSize() > 0 ? detail : null,
+            RequestId = requestId,
+        };
+    }
+
     private static string Shorten(string text) => text.Length <= LongestMessage ? text : $"{text.AsSpan(0, LongestMessage)}...";
 }

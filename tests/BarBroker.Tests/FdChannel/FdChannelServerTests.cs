@@ -11,6 +11,7 @@ using BarBroker.Linux;
 using BarBroker.Linux.Memory;
 using BarBroker.Linux.Sockets;
 using BarBroker.Linux.Time;
+using BarBroker.Processes;
 using BarBroker.Testing;
 using BarBroker.V1;
 using Google.Protobuf;
@@ -44,8 +45,9 @@ public sealed class FdChannelServerTests : TestBase
         _leases = Own(new LeaseManager(new LeaseOptions { EndedLeasesKept = 4 }, [new DeviceRegistration(device)], 1, new BootTimeProvider()));
         _leases.Start();
         await Wait.For(_leases.WaitFirstOpenAsync(Cancellation), "the device to open");
+        var registry = Own(new ClientRegistry(_leases.OwnerExited, Logs.CreateLogger<ClientRegistry>()));
         var options = new FdChannelOptions { ConnectionsPerUid = ConnectionsPerUid };
-        Own(new FdChannelServer(UnixListener.Bind(_path, SocketType.Seqpacket, new SocketAccess((uint?)null)), _leases, options, Logs.CreateLogger<FdChannelServer>())).Start();
+        Own(new FdChannelServer(UnixListener.Bind(_path, SocketType.Seqpacket, new SocketAccess((uint?)null)), _leases, registry, options, Logs.CreateLogger<FdChannelServer>())).Start();
     }
 
     [Fact]

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: Apache-2.0
+
+using BarBroker.Leases;
+using BarBroker.Linux;
+using BarBroker.Rpc;
+using BarBroker.V1;
+using BarBroker.Wire;
+using Grpc.Core;
+using EndReason = BarBroker.Leases.EndReason;
+using LeaseState = BarBroker.Leases.LeaseState;
+
+namespace BarBroker.FdChannel;
+
+internal sealed partial class FdChannelConnection
+{
+    /// <summary>On a thread that changed a lease, at the moment when the lease became Active.</summary>
+    public void Deliver(FdAcquire acquire, Redemption redemption)
+    {
+        var lease = redemption.Lease;
+        try
+        {
+            switch (TryDeliver(acquire, redemption))
+            {
+                case true:
+                    logger.Delivered(lease.Id, peer.Pid, peer.Uid, redemption.Buffers.Length);
+                    break;
+                case false:
+                    EndUndelivered(lease, "the client does not read");
+                    break;
+                case null:
+                    // Abandoned, but a retry on another connection may have been told that the buffers were fetched: nobody has them.
+                    End(lease, EndReason.Released, "the acquire was cancelled");
+                    break;
+            }
+        }
+        catch (ObjectDisposedException)
+        {
+            SendError(EndedMeanwhile(lease).ToFdError(acquire.RequestId));
+        }
+        catch (LinuxException exception)
+        {
+            EndUndelivered(lease, exception.Message);
+        }
+    }
+
+    /// <summary>On any thread.</summary>
+    public void FetchedBefore(FdAcquire acquire, LeaseInfo lease)
+    {
+        if (TryTake(acquire))
+        {
+            Send(new FdResponse { Delivery = new Delivery { Lease = lease.ToWire(), RequestId = acquire.RequestId, FetchedBefore = true } });
+        }
+    }
+
+    /// <summary>On any thread.</summary>
+    public void Refuse(FdAcquire acquire, LeaseException refusal)
+    {
+        if (TryTake(acquire))
+        {
+            logger.AcquireRefused(peer.Pid, peer.Uid, refusal.Message);
+            SendError(refusal.ToFdError(acquire.RequestId));
+        }
+    }
+
+    /// <summary>Null: cancelled. Under the lock, so that a cancel comes before or after all of it.</summary>
+    private bool? TryDeliver(FdAcquire acquire, Redemption redemption)
+    {
+        lock (_lock)
+        {
+            if (!Take(acquire))
+            {
+                return null;
+            }
+
+            if (!Deliver(redemption, acquire.RequestId))
+            {
+                return false;
+            }
+
+            _told[redemption.Lease.Id] = redemption.Lease.State;
+            server.Follow(redemption.Lease.Id, this);
+            return true;
+        }
+    }
+
+    private string? Acquire(V1.AcquireRequest request)
+    {
+        var acquire = new FdAcquire(this, request.RequestId);
+        lock (_lock)
+        {
+            if (_acquires.ContainsKey(acquire.RequestId))
+            {
+                // The client could not tell the answer to this one from the answer to the other.
+                return RefusePacket($"request_id \"{acquire.RequestId}\" waits for its answer on this connection already; give every acquire one of its own");
+            }
+
+            if (_acquires.Count >= options.AcquiresPerConnection)
+            {
+                SendError(new LeaseException(LeaseError.Quota, $"{_acquires.Count} acquires wait for their answers on this connection already; wait for one of them").ToFdError(acquire.RequestId));
+                return null;
+            }
+
+            _acquires.Add(acquire.RequestId, acquire);
+        }
+
+        try
+        {
+            // The connection, which this thread closes, holds the process: it is watched until the lease itself holds it.
+            acquire.Lease = leases.BeginAcquire(RequestReader.Read(request), process.Owner, acquire);
+        }
+        catch (LeaseException refusal)
+        {
+            Refuse(acquire, refusal);
+        }
+
+        return null;
+    }
+
+    private void Cancel(string requestId)
+    {
+        FdAcquire? acquire;
+        lock (_lock)
+        {
+            if (!_acquires.Remove(requestId, out acquire))
+            {
+                return;
+            }
+        }
+
+        Abandon(acquire);
+        SendError(new FdError { Code = (uint)StatusCode.Cancelled, Message = "the acquire was cancelled", RequestId = requestId });
+    }
+
+    private void Abandon(FdAcquire acquire)
+    {
+        if (acquire.Lease is { } lease)
+        {
+            leases.Abandon(lease, acquire);
+        }
+    }
+
+    private void Redeem(ReadOnlySpan<byte> ticket)
+    {
+        Redemption redemption;
+        try
+        {
+            redemption = leases.Redeem(ticket, peer.Uid);
+        }
+        catch (LeaseException refusal)
+        {
+            logger.TicketRefused(peer.Pid, peer.Uid, refusal.Message);
+            SendError(refusal.ToFdError());
+            return;
+        }
+
+        try
+        {
+            if (Deliver(redemption, requestId: ""))
+            {
+                logger.Delivered(redemption.Lease.Id, peer.Pid, peer.Uid, redemption.Buffers.Length);
+                Follow(redemption.Lease);
+            }
+            else
+            {
+                EndUndelivered(redemption.Lease, "the client does not read");
+            }
+        }
+        catch (ObjectDisposedException)
+        {
+            SendError(EndedMeanwhile(redemption.Lease).ToFdError());
+        }
+        catch (LinuxException exception)
+        {
+            EndUndelivered(redemption.Lease, exception.Message);
+            throw;
+        }
+    }
+
+    /// <exception cref="ObjectDisposedException">The lease was revoked, and its buffers disposed, since it became Active.</exception>
+    /// <exception cref="LinuxException">The client is gone.</exception>
+    private bool Deliver(Redemption redemption, string requestId)
+    {
+        var lease = redemption.Lease;
+        var response = new FdResponse { Delivery = new Delivery { Lease = lease.ToWire(), RequestId = requestId } };
+        var files = new FileDescriptor[redemption.Buffers.Length];
+        for (int i = 0; i < files.Length; i++)
+        {
+            files[i] = redemption.Buffers[i].Handle;
+        }
+
+        return SendOrBreak(response, files);
+    }
+
+    /// <summary>
+    /// The ticket is used up, or there was none, and the client has no fds: nobody could ever use the lease, and its TTL would only keep the range from others.
+    /// </summary>
+    private void EndUndelivered(LeaseInfo lease, string cause)
+    {
+        logger.DeliveryFailed(lease.Id, peer.Pid, peer.Uid, cause);
+        End(lease, EndReason.TicketExpired, $"delivery failed: {cause}");
+    }
+
+    private void End(LeaseInfo lease, EndReason reason, string detail)
+    {
+        try
+        {
+            leases.End(lease.Id, reason, detail);
+        }
+        catch (LeaseException)
+        {
+            // Ended and forgotten already.
+        }
+    }
+
+    /// <summary>From the delivery on. What happened between redeeming and following is looked up, so that no change is missed.</summary>
+    private void Follow(LeaseInfo lease)
+    {
+        lock (_lock)
+        {
+            _told[lease.Id] = lease.State;
+        }
+
+        server.Follow(lease.Id, this);
+        try
+        {
+            Notify(leases.Get(lease.Id));
+        }
+        catch (LeaseException)
+        {
+            // Ended and forgotten already.
+            Notify(lease with { State = LeaseState.Ended, Remaining = null });
+        }
+    }
+
+    private bool TryTake(FdAcquire acquire)
+    {
+        lock (_lock)
+        {
+            return Take(acquire);
+        }
+    }
+
+    /// <summary>False: cancelled, or the connection was closed. A later acquire may have the same id. Expects the lock.</summary>
+    private bool Take(FdAcquire acquire) =>
+        _acquires.TryGetValue(acquire.RequestId, out var waiting) && ReferenceEquals(waiting, acquire) && _acquires.Remove(acquire.RequestId);
+
+    private static LeaseException EndedMeanwhile(LeaseInfo lease) =>
+        new(LeaseError.Ended, $"lease {lease.Id} has ended meanwhile") { LeaseId = lease.Id, Device = lease.Device, EndReason = lease.EndReason };
+}
