@@ -10,7 +10,7 @@ internal static class Channels
 {
     public static GrpcChannel Client(Broker broker) => Open(Path.Combine(broker.RuntimeDirectory, "broker.sock"));
 
-    public static GrpcChannel Operator(Broker broker) => Open(Path.Combine(broker.RuntimeDirectory, "admin.sock"));
+    public static GrpcChannel Operator(string runtimeDirectory) => Open(Path.Combine(runtimeDirectory, "admin.sock"));
 
     private static GrpcChannel Open(string path)
     {

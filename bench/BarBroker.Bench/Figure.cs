@@ -7,6 +7,13 @@ namespace BarBroker.Bench;
 /// <param name="Ratio"><paramref name="Value"/> to <paramref name="Bare"/>.</param>
 internal sealed record Figure(string Name, string Unit, double Value, double? Bare, double? Ratio)
 {
+    /// <summary>The smallest and the largest of what the figure is the median of, and of what the bare one is; empty for a single measurement.</summary>
+    public string Spread { get; private init; } = "";
+
+    /// <summary>Of medians, one from each start of the processes.</summary>
+    public static Figure Of(string name, string unit, Samples value, Samples bare) =>
+        Of(name, unit, value.Quantile(0.5), bare.Quantile(0.5)) with { Spread = $"{value.Range()} / {bare.Range()}" };
+
     public static Figure Of(string name, string unit, double value, double? bare = null) =>
         new(name, unit, Math.Round(value, 3), bare is { } b ? Math.Round(b, 3) : null, bare is { } c and not 0 ? Math.Round(value / c, 2) : null);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 using System.Diagnostics;
+using System.Globalization;
 
 namespace BarBroker.Bench;
 
@@ -12,6 +13,10 @@ internal sealed class Samples(int capacity)
     public void AddSince(long timestamp) => _microseconds.Add(Stopwatch.GetElapsedTime(timestamp).TotalMicroseconds);
 
     public void Add(double microseconds) => _microseconds.Add(microseconds);
+
+    public string Range() => string.Create(CultureInfo.InvariantCulture, $"{Quantile(0):F0}-{Quantile(1):F0}");
+
+    public void Clear() => _microseconds.Clear();
 
     /// <summary>In microseconds; the fraction is 0.5 for the median.</summary>
     public double Quantile(double fraction)

@@ -6,10 +6,11 @@ using static BarBroker.Linux.Interop.Constants;
 
 namespace BarBroker.Linux.Events;
 
-/// <summary>A counter that the kernel or another thread signals (eventfd(2)), non-blocking.</summary>
+/// <summary>A counter that the kernel or another thread signals (eventfd(2)).</summary>
 public sealed class EventFd : FileDescriptor
 {
-    public EventFd() : base(Create())
+    /// <param name="blocking">For <see cref="Wait"/>; else nothing here ever waits.</param>
+    public EventFd(bool blocking = false) : base(Create(blocking))
     {
     }
 
@@ -37,9 +38,23 @@ public sealed class EventFd : FileDescriptor
         return Marshal.GetLastPInvokeError() == (int)Errno.EAGAIN ? 0ul : throw LinuxException.Last("read", $"event{this}");
     }
 
-    private static int Create()
+    /// <summary>Waits until it is signalled, and sets the count to zero; one system call. For an event that was made blocking.</summary>
+    public unsafe void Wait()
     {
-        int fd = Libc.EventFd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        ulong count;
+        // SAFETY: eight bytes of a local are read into.
+        while (Libc.Read(this, &count, sizeof(ulong)) < 0)
+        {
+            if (Marshal.GetLastPInvokeError() != (int)Errno.EINTR)
+            {
+                throw LinuxException.Last("read", $"event{this}");
+            }
+        }
+    }
+
+    private static int Create(bool blocking)
+    {
+        int fd = Libc.EventFd(0, EFD_CLOEXEC | (blocking ? 0 : EFD_NONBLOCK));
         return fd >= 0 ? fd : throw LinuxException.Last("eventfd", "a new event");
     }
 }

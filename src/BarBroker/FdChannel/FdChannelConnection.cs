@@ -24,8 +24,11 @@ internal sealed partial class FdChannelConnection(
     // Guards what is below, and sending, so that a delivery comes before the notices of its lease. Nothing but leaf locks is taken under it.
     private readonly Lock _lock = new();
 
-    /// <summary>The leases delivered here that have not ended, and the last state that the client was told.</summary>
+    /// <summary>The leases delivered here that have not ended, and the last state that the client was told, or is about to be.</summary>
     private readonly Dictionary<string, LeaseState> _told = [];
+
+    /// <summary>What it is about to be told.</summary>
+    private readonly Dictionary<string, LeaseInfo> _changed = [];
 
     /// <summary>Those that wait for their answers, by request id. Whoever takes one out answers it.</summary>
     private readonly Dictionary<string, FdAcquire> _acquires = [];
@@ -79,6 +82,7 @@ internal sealed partial class FdChannelConnection(
             _acquires.Clear();
             followed = [.. _told.Keys];
             _told.Clear();
+            _changed.Clear();
         }
 
         using (socket)
@@ -99,7 +103,7 @@ internal sealed partial class FdChannelConnection(
         server.Remove(this, process);
     }
 
-    /// <summary>Called by the thread that changed the lease.</summary>
+    /// <summary>Called by the thread that changed the lease: it notes the change, and the loop tells the client.</summary>
     public void Notify(LeaseInfo lease)
     {
         lock (_lock)
@@ -120,7 +124,28 @@ internal sealed partial class FdChannelConnection(
                 _told[lease.Id] = lease.State;
             }
 
-            Send(new FdResponse { Notice = new Notice { Lease = lease.ToWire() } });
+            // A lease that changes again before its client is told is told once.
+            _changed[lease.Id] = lease;
+            if (_changed.Count > 1)
+            {
+                return;
+            }
+        }
+
+        server.Wake(this);
+    }
+
+    /// <summary>On the loop's thread.</summary>
+    public void SendNotices()
+    {
+        lock (_lock)
+        {
+            foreach (var lease in _changed.Values)
+            {
+                Send(new FdResponse { Notice = new Notice { Lease = lease.ToWire() } });
+            }
+
+            _changed.Clear();
         }
     }
 

@@ -19,10 +19,12 @@ internal sealed class FdChannelLoop : IDisposable
     private readonly Epoll _epoll = new();
     private readonly EventFd _wake = new();
     private readonly ConcurrentDictionary<ulong, FdChannelConnection> _connections = new();
+    private readonly ConcurrentQueue<FdChannelConnection> _changed = new();
     private readonly byte[] _buffer;
     private readonly ILogger _logger;
     private readonly Thread _thread;
     private ulong _lastKey;
+    private int _isWoken;
     private volatile bool _stopping;
 
     public FdChannelLoop(FdChannelOptions options, ILogger logger)
@@ -51,6 +53,25 @@ internal sealed class FdChannelLoop : IDisposable
         }
     }
 
+    /// <summary>Has the thread send the connection's notices. From any thread; it returns at once.</summary>
+    public void Wake(FdChannelConnection connection)
+    {
+        _changed.Enqueue(connection);
+        if (Interlocked.Exchange(ref _isWoken, 1) != 0)
+        {
+            return;
+        }
+
+        try
+        {
+            _wake.Signal();
+        }
+        catch (ObjectDisposedException)
+        {
+            // The loop has ended meanwhile, and the connection with it.
+        }
+    }
+
     /// <summary>Closes every connection and waits for the thread.</summary>
     public void Dispose()
     {
@@ -73,16 +94,40 @@ internal sealed class FdChannelLoop : IDisposable
             int count = _epoll.Wait(keys);
             foreach (ulong key in keys[..count])
             {
-                if (key != WakeKey && _connections.TryGetValue(key, out var connection) && Serve(connection) is { } cause)
+                if (key == WakeKey)
+                {
+                    SendNotices();
+                }
+                else if (_connections.TryGetValue(key, out var connection) && Serve(connection) is { } cause)
                 {
                     Close(key, connection, cause);
                 }
             }
         }
 
+        // The broker ended its leases just before it stops: whoever reads learns of it.
+        SendNotices();
         foreach (var (key, connection) in _connections)
         {
             Close(key, connection, "the broker stops");
+        }
+    }
+
+    private void SendNotices()
+    {
+        _wake.Drain();
+        // Before the look at the queue, so that what is put in from now on wakes the thread again.
+        Interlocked.Exchange(ref _isWoken, 0);
+        while (_changed.TryDequeue(out var connection))
+        {
+            try
+            {
+                connection.SendNotices();
+            }
+            catch (Exception exception)
+            {
+                _logger.Failed(connection.Peer.Pid, connection.Peer.Uid, exception);
+            }
         }
     }
 

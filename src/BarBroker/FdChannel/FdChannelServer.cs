@@ -79,6 +79,9 @@ internal sealed class FdChannelServer : ILeaseObserver, IAsyncDisposable
 
     internal void Unfollow(string leaseId, FdChannelConnection connection) => _holders.TryRemove(KeyValuePair.Create(leaseId, connection));
 
+    /// <summary>The connection has notices to send.</summary>
+    internal void Wake(FdChannelConnection connection) => _loop.Wake(connection);
+
     /// <summary>The connection was closed.</summary>
     internal void Remove(FdChannelConnection connection, ClientProcess process)
     {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Logging.Console;
 
 namespace BarBroker.Hosting;
@@ -13,10 +14,10 @@ internal static class BrokerLogging
         // the disk. What a service throws unexpectedly is logged by the interceptor,
         // and what keeps the broker from starting is printed by the program.
         logging.SetMinimumLevel(LogLevel.Information).AddFilter("Microsoft", LogLevel.Warning).AddFilter("Grpc", LogLevel.None).AddFilter("Microsoft.Extensions.Hosting", LogLevel.None);
-        logging.Services.Configure<ConsoleLoggerOptions>(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
 
         // systemd.exec(5): set where stdout or stderr goes to the journal.
-        if (Environment.GetEnvironmentVariable("JOURNAL_STREAM") is { Length: > 0 })
+        bool isJournal = Environment.GetEnvironmentVariable("JOURNAL_STREAM") is { Length: > 0 };
+        if (isJournal)
         {
             logging.AddSystemdConsole(console => console.IncludeScopes = false);
         }
@@ -31,5 +32,11 @@ internal static class BrokerLogging
                 console.ColorBehavior = LoggerColorBehavior.Disabled;
             });
         }
+
+        // Their formats, but not their queue, which wakes a thread for every line and, when it is full, keeps whoever logs waiting.
+        string format = isJournal ? ConsoleFormatterNames.Systemd : ConsoleFormatterNames.Simple;
+        logging.Services.RemoveAll<ILoggerProvider>();
+        logging.Services.AddSingleton<ILoggerProvider>(
+            services => new LogQueue(services.GetServices<ConsoleFormatter>().Single(formatter => formatter.Name == format), Console.OpenStandardError()));
     }
 }

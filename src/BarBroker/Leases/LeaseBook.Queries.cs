@@ -20,7 +20,10 @@ internal sealed partial class LeaseBook
         lock (_lock)
         {
             long now = _clock.Now;
-            return [.. _byId.Values.Where(l => Matches(l, filter)).OrderBy(static l => l.Epoch).Select(l => l.ToInfo(_clock, now))];
+            // The ended ones are many and rarely asked for.
+            bool isLiveEnough = !filter.IncludeEnded && filter.States.IsDefaultOrEmpty;
+            IEnumerable<Lease> candidates = isLiveEnough ? _slots.SelectMany(static s => s.Leases) : _byId.Values;
+            return [.. candidates.Where(l => Matches(l, filter)).OrderBy(static l => l.Epoch).Select(l => l.ToInfo(_clock, now))];
         }
     }
 

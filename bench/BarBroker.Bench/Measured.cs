@@ -5,12 +5,15 @@ using System.Globalization;
 
 namespace BarBroker.Bench;
 
-/// <summary>Runs bench/native/bare.c and reads its figures, in microseconds.</summary>
-internal static class Bare
+/// <summary>What a process measured: lines of a figure's name and its median in nanoseconds.</summary>
+internal static class Measured
 {
-    public static Dictionary<string, double> Run(string program, int rounds, long size)
+    public static string Line(string name, Samples samples) => string.Create(CultureInfo.InvariantCulture, $"{name} {samples.Quantile(0.5) * 1000:F0}");
+
+    /// <summary>Starts the process anew and gives its figures, in microseconds.</summary>
+    public static Dictionary<string, double> By(string program, params string[] arguments)
     {
-        using var process = Process.Start(new ProcessStartInfo(program, [Text(rounds), Text(size)]) { RedirectStandardOutput = true })
+        using var process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true })
             ?? throw new InvalidOperationException($"{program} did not start");
         string output = process.StandardOutput.ReadToEnd();
         process.WaitForExit();
@@ -19,6 +22,4 @@ internal static class Bare
                 .ToDictionary(words => words[0], words => double.Parse(words[1], CultureInfo.InvariantCulture) / 1000)
             : throw new InvalidOperationException($"{program} ended with {process.ExitCode}");
     }
-
-    private static string Text(long number) => number.ToString(CultureInfo.InvariantCulture);
 }
