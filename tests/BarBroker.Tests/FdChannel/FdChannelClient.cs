@@ -27,6 +27,22 @@ internal sealed class FdChannelClient : IDisposable
     public void Redeem(ReadOnlyMemory<byte> ticket) =>
         Send(new FdRequest { Redeem = new RedeemRequest { Ticket = ByteString.CopyFrom(ticket.Span) } }.ToByteArray());
 
+    public void Acquire(AcquireRequest request) => Send(new FdRequest { Acquire = request }.ToByteArray());
+
+    public void Cancel(string requestId) => Send(new FdRequest { Cancel = new CancelRequest { RequestId = requestId } }.ToByteArray());
+
+    /// <summary>The next delivery, whose files are closed, as no test here needs them later.</summary>
+    public async Task<Delivery> ReceiveDelivery()
+    {
+        var (response, packet) = (await Receive("a delivery"))!.Value;
+        using (packet)
+        {
+            Assert.True(response.ResponseCase == FdResponse.ResponseOneofCase.Delivery, $"no delivery: {response}");
+            Assert.Equal(response.Delivery.FetchedBefore ? 0 : response.Delivery.Lease.Buffers.Count, packet.Files.Length);
+            return response.Delivery;
+        }
+    }
+
     /// <summary>The next response with its files, which the caller disposes; null at the end of the connection.</summary>
     public async Task<(FdResponse Response, ReceivedPacket Packet)?> Receive(string what)
     {
