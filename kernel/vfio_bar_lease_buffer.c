@@ -480,8 +480,9 @@ static int lease_buffer_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
 	else
 		vma->vm_page_prot = pgprot_noncached(vma->vm_page_prot);
 	vma->vm_page_prot = pgprot_decrypted(vma->vm_page_prot);
+	/* VM_HUGEPAGE: as if advised by madvise(), which some distributions ask for. It costs no memory. */
 	vm_flags_set(vma, VM_ALLOW_ANY_UNCACHED | VM_IO | VM_DONTEXPAND | VM_DONTDUMP |
-		     buf->vm_kind);
+		     VM_HUGEPAGE | buf->vm_kind);
 	vma->vm_private_data = buf;
 	vma->vm_ops = &lease_vm_ops;
 	return 0;
