@@ -95,7 +95,7 @@ qemu_arguments() {
     qemu_args=(-nodefaults -no-user-config -display none -no-reboot
         -machine q35,kernel-irqchip=split -accel "$qemu_accel" -cpu "$cpu" -smp "$cpus" -m "${BARBROKER_LAB_MEMORY:-$memory}"
         -kernel "$image/vmlinuz" -initrd "$image/initramfs"
-        -append "console=ttyS0 quiet loglevel=5 panic=-1 intel_iommu=on no_timer_check nokaslr cryptomgr.notests mitigations=off${clock:+ tsc_early_khz=$clock}"
+        -append "console=ttyS0 quiet loglevel=5 panic=-1 intel_iommu=on no_timer_check nokaslr cryptomgr.notests mitigations=off${clock:+ tsc_early_khz=$clock} ${BARBROKER_LAB_APPEND:-}"
         -device intel-iommu,intremap=on
         -chardev "file,id=console,path=$run/console.log" -serial chardev:console
         -chardev "stdio,id=output,signal=off,logfile=$run/output.log" -serial chardev:output
