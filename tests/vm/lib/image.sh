@@ -69,12 +69,14 @@ EOF
 
 # Only the modules that are asked for, decompressed, since that is slow in the guest.
 image_add_modules() {
-    local root=$1 modules=$2 release=$3 file relative
+    local root=$1 modules=$2 release=$3 file relative quiet=()
+    # Which has no more than debug.config says.
+    [[ $release != *-debug ]] || quiet=(--quiet)
     while read -r file; do
         relative=${file#"$modules"/}
         mkdir -p "$root/$(dirname "$relative")"
         if [[ $file == *.xz ]]; then xz --decompress --stdout "$file"; else cat "$file"; fi >"$root/${relative%.xz}"
-    done < <(modprobe --config /dev/null --dirname "$modules" --set-version "$release" --show-depends --all "${image_modules[@]}" |
+    done < <(modprobe "${quiet[@]}" --config /dev/null --dirname "$modules" --set-version "$release" --show-depends --all "${image_modules[@]}" |
         sed -n 's/^insmod \(\S*\).*/\1/p' | sort -u)
     cp "$modules/lib/modules/$release"/modules.{builtin,builtin.modinfo,order} "$root/lib/modules/$release/"
     depmod --basedir "$root" "$release"

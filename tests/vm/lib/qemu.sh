@@ -71,6 +71,7 @@ qemu_share() {
 
 # Sets $qemu_args for $image and the run's directory. No network, no display, no user configuration.
 # no_timer_check: the check counts ticks of the emulated timer within a stretch of real time; on a busy machine it fails, and the kernel panics.
+# transparent_hugepage: as the stock kernel has it; else a huge page of a BAR is to be had only after madvise.
 # nokaslr, cryptomgr.notests, mitigations=off: only to save time.
 qemu_arguments() {
     local run=$1 cpu cpus=1 memory=1G clock=
@@ -95,7 +96,7 @@ qemu_arguments() {
     qemu_args=(-nodefaults -no-user-config -display none -no-reboot
         -machine q35,kernel-irqchip=split -accel "$qemu_accel" -cpu "$cpu" -smp "$cpus" -m "${BARBROKER_LAB_MEMORY:-$memory}"
         -kernel "$image/vmlinuz" -initrd "$image/initramfs"
-        -append "console=ttyS0 quiet loglevel=5 panic=-1 intel_iommu=on no_timer_check nokaslr cryptomgr.notests mitigations=off${clock:+ tsc_early_khz=$clock} ${BARBROKER_LAB_APPEND:-}"
+        -append "console=ttyS0 quiet loglevel=5 panic=-1 intel_iommu=on no_timer_check nokaslr cryptomgr.notests mitigations=off transparent_hugepage=always${clock:+ tsc_early_khz=$clock} ${BARBROKER_LAB_APPEND:-}"
         -device intel-iommu,intremap=on
         -chardev "file,id=console,path=$run/console.log" -serial chardev:console
         -chardev "stdio,id=output,signal=off,logfile=$run/output.log" -serial chardev:output
