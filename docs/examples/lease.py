@@ -9,7 +9,8 @@ What it does is in docs/protocol.md, and nothing else is needed. On Debian: apt-
         proto/barbroker/v1/types.proto proto/barbroker/v1/lease_service.proto proto/barbroker/v1/fd_channel.proto
     PYTHONPATH=generated docs/examples/lease.py --runtime-dir /run/barbroker
 
-It runs until the lease ends (an operator revokes it, for example) or it is interrupted, which releases it.
+It runs until the lease ends (an operator revokes it, for example) or it is interrupted, which releases it. With --ticket it asks by gRPC, and
+fetches the fds in a second step, for the ticket that it got.
 """
 import argparse
 import itertools
@@ -20,6 +21,7 @@ import select
 import signal
 import socket
 import time
+import uuid
 
 import grpc
 from barbroker.v1 import fd_channel_pb2, lease_service_pb2, lease_service_pb2_grpc, types_pb2
@@ -29,15 +31,26 @@ MOST_BUFFERS = 8
 FINAL_STATES = (types_pb2.LEASE_STATE_ENDED, types_pb2.LEASE_STATE_STUCK)
 
 
-def fetch(fds, ticket):
-    """Shows the ticket on the fd socket; returns the fds, one for each buffer of the lease."""
-    request = fd_channel_pb2.FdRequest(redeem=fd_channel_pb2.RedeemRequest(ticket=ticket))
+def exchange(fds, request):
+    """Asks on the fd socket; returns the lease and the fds, one for each of its buffers."""
     fds.sendall(request.SerializeToString())
     packet, received, _, _ = socket.recv_fds(fds, LARGEST_PACKET, MOST_BUFFERS)
     response = fd_channel_pb2.FdResponse.FromString(packet)
     if response.WhichOneof("response") == "error":
-        raise SystemExit(f"the broker gave no fds: {response.error.message}")
-    return received
+        raise SystemExit(f"the broker gave no lease: {response.error.message}")
+    return response.delivery.lease, received
+
+
+def acquire(fds, wanted):
+    """The lease and its fds in one step."""
+    wanted.request_id = str(uuid.uuid4())
+    return exchange(fds, fd_channel_pb2.FdRequest(acquire=wanted))
+
+
+def acquire_by_ticket(leases, fds, wanted):
+    """The lease by gRPC, and its fds for the ticket, which any process of this user could show."""
+    ticket = leases.Acquire(wanted).ticket
+    return exchange(fds, fd_channel_pb2.FdRequest(redeem=fd_channel_pb2.RedeemRequest(ticket=ticket)))
 
 
 class KeepAlive:
@@ -134,19 +147,19 @@ def main():
     parser.add_argument("--device", default="", help="any device if left out")
     parser.add_argument("--bar", type=int, default=0)
     parser.add_argument("--size", type=int, default=2 * mmap.PAGESIZE)
+    parser.add_argument("--ticket", action="store_true", help="ask by gRPC")
     options = parser.parse_args()
 
     # Without the option the authority would be the socket's path, which an HTTP/2 server need not take for a host name.
     channel = grpc.insecure_channel(f"unix:{options.runtime_dir}/broker.sock", options=[("grpc.default_authority", "localhost")])
     leases = lease_service_pb2_grpc.LeaseServiceStub(channel)
     buffer = lease_service_pb2.BufferRequest(bar=options.bar, size=options.size)
-    granted = leases.Acquire(lease_service_pb2.AcquireRequest(device=options.device, buffers=[buffer]))
-    lease = granted.lease
-    print(f"leased: {lease.id} on {lease.device}, epoch {lease.epoch}", flush=True)
+    wanted = lease_service_pb2.AcquireRequest(device=options.device, buffers=[buffer])
 
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as fds:
         fds.connect(f"{options.runtime_dir}/fd.sock")
-        (fd,) = fetch(fds, granted.ticket)
+        lease, (fd,) = acquire_by_ticket(leases, fds, wanted) if options.ticket else acquire(fds, wanted)
+        print(f"leased: {lease.id} on {lease.device}, epoch {lease.epoch}", flush=True)
         memory = mmap.mmap(fd, lease.buffers[0].size)
         os.close(fd)
         child, done = start_worker(memory)

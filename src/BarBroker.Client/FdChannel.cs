@@ -156,8 +156,12 @@ internal sealed class FdChannel : IAsyncDisposable
             _reader.Enter();
             try
             {
-                // Not cancelled halfway: the waiter is known and its answer must come.
-                await _socket.SendAsync(packet, SocketFlags.None, CancellationToken.None).ConfigureAwait(false);
+                if (!FdSocket.TrySend(_socket, packet, []))
+                {
+                    // Not cancelled halfway: the waiter is known and its answer must come.
+                    await _socket.SendAsync(packet, SocketFlags.None, CancellationToken.None).ConfigureAwait(false);
+                }
+
                 _reader.ReadUntil(waiter.Task);
             }
             finally

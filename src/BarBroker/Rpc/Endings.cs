@@ -31,6 +31,12 @@ internal sealed class Endings(LeaseManager leases)
             return;
         }
 
+        if (decided is [var only])
+        {
+            await answer(await leases.WaitEndedAsync(only.Id, cancellation));
+            return;
+        }
+
         await foreach (var ended in Task.WhenEach(decided.Select(lease => leases.WaitEndedAsync(lease.Id, cancellation))).WithCancellation(cancellation))
         {
             await answer(await ended);

@@ -13,8 +13,10 @@ public sealed class PythonClientTests : TestBase
     private const string Python = "/usr/bin/python3";
     private static readonly string[] Protos = ["types", "lease_service", "fd_channel"];
 
-    [Fact]
-    public async Task Example_LeaseRevokedByAnOperator_IsToldAndItsWorkerGetsSigbus()
+    [Theory]
+    [InlineData()]
+    [InlineData("--ticket")]
+    public async Task Example_LeaseRevokedByAnOperator_IsToldAndItsWorkerGetsSigbus(params string[] options)
     {
         var directory = Own(new TestDirectory());
         string modules = await GenerateAsync(directory);
@@ -22,7 +24,7 @@ public sealed class PythonClientTests : TestBase
         using var forOperator = RpcClient.Dial(broker.OperatorSocket);
 
         using var client = Tool.Start(
-            [Python, Path.Combine(Repository.Root, "docs", "examples", "lease.py"), "--runtime-dir", broker.RuntimeDirectory], null, ("PYTHONPATH", modules));
+            [Python, Path.Combine(Repository.Root, "docs", "examples", "lease.py"), "--runtime-dir", broker.RuntimeDirectory, .. options], null, ("PYTHONPATH", modules));
         string id = (await client.LineAsync("leased: ")).Split(' ')[1];
         Assert.Equal("wrote and read back, alive for 30 s", await client.LineAsync("wrote and read back"));
         var lease = (await forOperator.Operator.GetLeaseAsync(new OperatorGetLeaseRequest { LeaseId = id })).Lease;

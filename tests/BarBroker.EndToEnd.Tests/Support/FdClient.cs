@@ -49,6 +49,8 @@ internal sealed class FdClient : IDisposable
 
     public static byte[] Packet(ByteString ticket) => new FdRequest { Redeem = new RedeemRequest { Ticket = ticket } }.ToByteArray();
 
+    public static byte[] Acquire(AcquireRequest request, string requestId) => new FdRequest { Acquire = new AcquireRequest(request) { RequestId = requestId } }.ToByteArray();
+
     /// <summary>Shows a ticket on a connection of its own and gives the answer, empty if there was none; the fds, if any came, are closed.</summary>
     public static async Task<FdResponse> RedeemAsync(string path, ByteString ticket)
     {
