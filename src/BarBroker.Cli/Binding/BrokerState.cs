@@ -10,7 +10,7 @@ namespace BarBroker.Cli.Binding;
 /// <summary>What a running broker has open, so that its devices are told from those of others.</summary>
 internal sealed record BrokerState(int Pid, IReadOnlyList<Device> Devices)
 {
-    private static readonly TimeSpan _patience = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan _patience = TimeSpan.FromSeconds(10);
 
     /// <summary>Null where no broker answers: then the holder of a device is some process like any other.</summary>
     public static async Task<BrokerState?> FindAsync(string runtimeDirectory, CancellationToken cancellation)

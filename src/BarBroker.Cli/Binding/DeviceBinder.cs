@@ -47,7 +47,8 @@ internal sealed class DeviceBinder(SystemRoots roots, DriverSwitch drivers, Obst
     public BindingDocument Unbind(BindingTarget target, bool forget, bool dryRun) => Guard(target, device =>
     {
         string? before = device.Driver;
-        if (before is not null && !device.HasVfioDevice)
+        // One that was put there by force, such as pci-stub, is as good as one of vfio.
+        if (before is not null && !device.HasVfioDevice && device.DriverOverride != before)
         {
             return Document(target, device, "refused", before, before) with { Errors = [$"it has the driver {before}, which is not of vfio: there is nothing to give back"] };
         }

@@ -126,6 +126,16 @@ public sealed class DeviceBinderTests : BindingTestBase
     }
 
     [Fact]
+    public void Unbind_BoundToAnotherByForce_GoesBack()
+    {
+        Kernel.AddDevice(Address, "e1000", code: "0100");
+        Kernel.AddDriver("pci-stub");
+        Assert.NotEmpty(Bind(driver: "pci-stub").Warnings);
+
+        Assert.Equal("e1000", Unbind().Driver);
+    }
+
+    [Fact]
     public void Unbind_NobodyWantsIt_IsWithoutDriver()
     {
         Kernel.Native = null;
