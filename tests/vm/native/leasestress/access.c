@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 static __thread sigjmp_buf back;
@@ -21,9 +22,10 @@ static __thread void *volatile raised_at;
 
 static void on_sigbus(int signal, siginfo_t *info, void *context)
 {
-    (void)context;
-    if (!armed)
-        broken("signal %d at %p outside of an access to a buffer", signal, info->si_addr);
+    // SIGSEGV: a mapping is not there, or not as it should be.
+    if (!armed || signal != SIGBUS)
+        broken("signal %d (code %d) at %p, pc 0x%llx, %s an access to a buffer", signal, info->si_code, info->si_addr,
+               (unsigned long long)((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP], armed ? "in" : "outside of");
     raised_at = info->si_addr;
     siglongjmp(back, 1);
 }
@@ -33,6 +35,7 @@ void catch_sigbus(void)
     // Not blocked while it is handled, so that siglongjmp needs not put back a mask, which would be a system call for each access.
     struct sigaction action = { .sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO | SA_NODEFER };
     sigaction(SIGBUS, &action, NULL);
+    sigaction(SIGSEGV, &action, NULL);
 }
 
 static bool get(volatile uint64_t *at, uint64_t *value)

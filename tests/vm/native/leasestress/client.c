@@ -46,16 +46,18 @@ static void use(struct holding *holding, uint64_t *random)
     unsigned what = below(random, 1000);
     if (!holding->count)
         return;
-    if (what < 640)
+    if (what < 600)
         use_word(holding, random);
-    else if (what < 740)
+    else if (what < 700)
         use_scan(holding, random);
-    else if (what < 800)
+    else if (what < 760)
         use_hammer(holding, random);
-    else if (what < 810)
+    else if (what < 770)
         use_fork(holding, random);
-    else if (what < 850)
+    else if (what < 820)
         use_advise(holding, random);
+    else if (what < 850)
+        use_look(holding, random);
     else if (holding->fd >= 0 && importer_is_there())
         import_randomly(holding->buffer, holding->fd, random);
 }

@@ -37,3 +37,4 @@ void use_scan(struct holding *holding, uint64_t *random);
 void use_hammer(struct holding *holding, uint64_t *random);
 void use_fork(struct holding *holding, uint64_t *random);
 void use_advise(struct holding *holding, uint64_t *random);
+void use_look(struct holding *holding, uint64_t *random);

@@ -4,11 +4,13 @@
 #include "client.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -104,14 +106,77 @@ void use_fork(struct holding *holding, uint64_t *random)
     count(FORK);
 }
 
-// None of these may take anything away from a mapping of device memory, nor give it anything.
+// None of these may take anything away from a mapping of device memory, nor give it anything. Most are refused; what they must not do is to take
+// the device's pages for RAM.
 void use_advise(struct holding *holding, uint64_t *random)
 {
-    static const int advices[] = { MADV_DONTNEED, MADV_WILLNEED, MADV_RANDOM, MADV_NORMAL, MADV_COLD, MADV_PAGEOUT, MADV_HUGEPAGE, MADV_POPULATE_READ, MADV_POPULATE_WRITE };
+    static const int advices[] = { MADV_DONTNEED, MADV_WILLNEED,      MADV_RANDOM,         MADV_NORMAL, MADV_COLD,     MADV_PAGEOUT,     MADV_HUGEPAGE,
+                                   MADV_FREE,     MADV_POPULATE_READ, MADV_POPULATE_WRITE, MADV_REMOVE, MADV_MERGEABLE, 25 /* MADV_COLLAPSE */ };
     struct mapping *mapping = pick(holding, random);
     if (!mapping)
         return;
-    madvise(mapping->at, (size_t)mapping->pages * PAGE, advices[below(random, sizeof advices / sizeof *advices)]);
+    size_t length = (size_t)mapping->pages * PAGE;
+    if (below(random, 8)) {
+        madvise(mapping->at, length, advices[below(random, sizeof advices / sizeof *advices)]);
+    } else {
+        mlock(mapping->at, length);
+        munlock(mapping->at, length);
+    }
     count(ADVISE);
     use(holding, mapping, below(random, mapping->pages), 0, READ_WORD);
+}
+
+static void read_all(const char *path)
+{
+    static __thread char text[65536];
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        broken("open %s: %s", path, strerror(errno));
+    while (read(fd, text, sizeof text) > 0)
+        ;
+    close(fd);
+}
+
+static void read_pagemap(const struct mapping *mapping)
+{
+    uint64_t entries[512];
+    int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        broken("open /proc/self/pagemap: %s", strerror(errno));
+    for (unsigned page = 0; page < mapping->pages; page += 512)
+        if (pread(fd, entries, sizeof entries, (off_t)(((uintptr_t)mapping->at / PAGE + page) * sizeof *entries)) < 0)
+            break;
+    close(fd);
+}
+
+static void clear_refs(const char *what)
+{
+    int fd = open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC);
+    if (fd >= 0 && write(fd, what, 1) < 0 && errno != EINVAL)
+        broken("clear_refs: %s", strerror(errno));
+    close(fd);
+}
+
+// By what walks page tables and asks which pages are there.
+void use_look(struct holding *holding, uint64_t *random)
+{
+    struct mapping *mapping = pick(holding, random);
+    if (!mapping)
+        return;
+    unsigned what = below(random, 100);
+    unsigned char present[2048];
+    void *page = mapping->at + (size_t)below(random, mapping->pages) * PAGE;
+    int status;
+    use(holding, mapping, 0, 0, READ_WORD);
+    if (what < 40)
+        read_pagemap(mapping);
+    else if (what < 70)
+        mincore(mapping->at, (mapping->pages < sizeof present ? mapping->pages : sizeof present) * PAGE, present);
+    else if (what < 90)
+        syscall(SYS_move_pages, 0, 1UL, &page, NULL, &status, 0);
+    else if (what < 95)
+        read_all(below(random, 2) ? "/proc/self/smaps" : "/proc/self/smaps_rollup");
+    else
+        clear_refs(below(random, 2) ? "1" : "4");
+    count(LOOK);
 }

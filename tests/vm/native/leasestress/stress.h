@@ -45,7 +45,8 @@
     X(UNMAP_PART, always, "munmap of a part") \
     X(UNMAP, always, "munmap") \
     X(PROTECT, always, "mprotect of a part") \
-    X(ADVISE, always, "madvise") \
+    X(ADVISE, always, "madvise, mlock") \
+    X(LOOK, always, "pagemap, mincore, move_pages, smaps, clear_refs") \
     X(DUP, always, "dup of an fd") \
     X(PASS, always, "fd passed to another process") \
     X(REOPEN, always, "O_PATH and open through /proc") \
