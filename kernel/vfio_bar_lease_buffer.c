@@ -376,7 +376,8 @@ static vm_fault_t lease_fault_insert(struct vm_fault *vmf, unsigned long pfn, un
 {
 	if (!order)
 		return vmf_insert_pfn(vmf->vma, vmf->address, pfn);
-	if (IS_ENABLED(CONFIG_ARCH_SUPPORTS_PMD_PFNMAP) && order == PMD_ORDER)
+	if (IS_ENABLED(CONFIG_ARCH_SUPPORTS_PMD_PFNMAP) && order == PMD_ORDER &&
+	    (LEASE_HUGE_MIXEDMAP || !(vmf->vma->vm_flags & VM_MIXEDMAP)))
 		return vmf_insert_pfn_pmd(vmf, pfn, false);
 	return VM_FAULT_FALLBACK;
 }
@@ -452,7 +453,9 @@ static vm_flags_t lease_buffer_vm_kind(struct lease_buffer *buf)
 
 	for (i = 0; i < buf->nr_ranges; i++) {
 		end = PHYS_PFN(buf->ranges[i].paddr + buf->ranges[i].len);
-		for (pfn = PHYS_PFN(buf->ranges[i].paddr); pfn < end; pfn++) {
+		pfn = PHYS_PFN(buf->ranges[i].paddr);
+		/* The answer is the same for all of a block of this size. */
+		for (; pfn < end; pfn = ALIGN(pfn + 1, LEASE_PFN_VALID_STEP)) {
 			if (pfn_valid(pfn))
 				return VM_PFNMAP;
 			cond_resched();
@@ -525,6 +528,11 @@ static void lease_buffer_unmap(struct dma_buf_attachment *attachment, struct sg_
 	struct lease_buffer *buf = attachment->dmabuf->priv;
 
 	dma_resv_assert_held(buf->dmabuf->resv);
+	/*
+	 * dma_buf_phys_vec_to_sgt() sets orig_nents to 0, for importers not to look for pages; by it
+	 * sg_free_table() then frees nothing (7.3.4, found by kmemleak). nents is as allocated.
+	 */
+	sgt->orig_nents = sgt->nents;
 	dma_buf_free_sgt(attachment, sgt, dir);
 	if (atomic_dec_and_test(&buf->mapped))
 		wake_up_all(&buf->wait);

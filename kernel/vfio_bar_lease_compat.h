@@ -8,8 +8,23 @@
 #define _VFIO_BAR_LEASE_COMPAT_H
 
 #include <linux/dma-buf.h>
+#include <linux/mmzone.h>
 #include <linux/pci.h>
+#include <linux/version.h>
 #include <linux/vfio_pci_core.h>
+
+/*
+ * Before 7.3 MADV_COLD and MADV_PAGEOUT take what is behind a huge page of a VM_MIXEDMAP mapping
+ * for RAM, and the kernel crashes (seen on 7.2.12). They refuse VM_PFNMAP.
+ */
+#define LEASE_HUGE_MIXEDMAP (LINUX_VERSION_CODE >= KERNEL_VERSION(7, 3, 0))
+
+/* pfn_valid() is about whole blocks of so many pages. */
+#ifdef PAGES_PER_SUBSECTION
+#define LEASE_PFN_VALID_STEP PAGES_PER_SUBSECTION
+#else
+#define LEASE_PFN_VALID_STEP 1UL
+#endif
 
 #ifndef LEASE_HAS_PHYS_VEC
 #define phys_vec dma_buf_phys_vec

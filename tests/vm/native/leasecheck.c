@@ -9,6 +9,7 @@
 
 #include <pthread.h>
 #include <sys/resource.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 
 static struct lease_device other;
@@ -201,6 +202,9 @@ static long faults_of(int fd, size_t size, size_t align, size_t past, size_t blo
     for (size_t i = 0; i < size; i += block)
         EXPECT(0, poke(at + i, 0x9999));
     long count = faults() - before;
+    // Neither may take huge pages of a device for RAM: 7.2 did, and crashed.
+    madvise(at, size, MADV_COLD);
+    madvise(at, size, MADV_PAGEOUT);
     if (fork() == 0)
         _exit(read_signal(at) || read_signal(at + size / 2));
     int status;
@@ -219,13 +223,22 @@ static long faults_of(int fd, size_t size, size_t align, size_t past, size_t blo
     return count;
 }
 
+// Before 7.3 the driver gives none: see kernel/README.md.
+static bool kernel_takes_huge_pages(void)
+{
+    struct utsname name;
+    int major, minor;
+    uname(&name);
+    return sscanf(name.release, "%d.%d", &major, &minor) == 2 && (major > 7 || (major == 7 && minor >= 3));
+}
+
 static void large_buffers_get_huge_pages_where_aligned(void)
 {
     enum { BIG = 64 << 20, HUGE = 2 << 20 };
     int whole = buffer(0, BIG), again = buffer(0, BIG), shifted = buffer(HUGE - 4 * PAGE, 8 * PAGE);
     long aligned = faults_of(whole, BIG, HUGE, 0, PAGE), unaligned = faults_of(again, 8 << 20, HUGE, PAGE, PAGE);
     printf("64 MiB: %ld faults aligned; 8 MiB: %ld unaligned\n", aligned, unaligned);
-    if (aligned > BIG / HUGE + 8)
+    if (kernel_takes_huge_pages() && aligned > BIG / HUGE + 8)
         wrong("%ld faults for 64 MiB at an aligned address", aligned);
     if (unaligned < (8 << 20) / PAGE)
         wrong("%ld faults for 8 MiB at an unaligned address", unaligned);

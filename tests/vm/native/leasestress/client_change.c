@@ -211,5 +211,6 @@ void hold_drop(struct holding *holding)
     if (holding->fd >= 0)
         close(holding->fd);
     holding->buffer = NULL;
+    holding->count = 0;
     count(DROP);
 }
