@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+using System.Collections.Immutable;
+using BarBroker.Linux.Interop;
 using Mono.Unix.Native;
 
 namespace BarBroker.Linux;
@@ -12,6 +14,26 @@ public static class Users
 
     /// <summary>The number of a user, or null if the system has none of that name.</summary>
     public static uint? FindUser(string name) => Syscall.getpwnam(name)?.pw_uid;
+
+    /// <summary>The groups that the system gives a user at login, the primary one first; empty if there is no user of that name.</summary>
+    public static ImmutableArray<uint> GroupsOf(string name)
+    {
+        if (Syscall.getpwnam(name) is not { } user)
+        {
+            return [];
+        }
+
+        var groups = new uint[32];
+        int count = groups.Length;
+        while (Find(name, user.pw_gid, groups, ref count) < 0)
+        {
+            // The count says how many there are (getgrouplist(3)); it may grow between two calls.
+            groups = new uint[Math.Max(count, groups.Length + 1)];
+            count = groups.Length;
+        }
+
+        return [.. groups.AsSpan(0, count)];
+    }
 
     /// <summary>The effective user.</summary>
     public static uint EffectiveUid => Syscall.geteuid();
@@ -28,6 +50,18 @@ public static class Users
         if (Syscall.chmod(path, NativeConvert.ToFilePermissions(mode)) != 0)
         {
             throw new LinuxException("chmod", path, (Errno)NativeConvert.FromErrno(Stdlib.GetLastError()));
+        }
+    }
+
+    private static unsafe int Find(string name, uint primary, uint[] groups, ref int count)
+    {
+        int room = count;
+        // SAFETY: the array is pinned and has as many elements as the count says; the C library changes nothing behind them.
+        fixed (uint* start = groups)
+        {
+            int result = Libc.GetGroupList(name, primary, start, &room);
+            count = room;
+            return result;
         }
     }
 }

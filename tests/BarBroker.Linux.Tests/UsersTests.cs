@@ -21,6 +21,17 @@ public sealed class UsersTests : IDisposable
     public void FindUser_Unknown_IsNull() => Assert.Null(Users.FindUser("no-such-user-here"));
 
     [Fact]
+    public void GroupsOf_Root_AreWhatIdSays()
+    {
+        var (status, output) = NativeProgram.Run("id", "-G", "root");
+
+        Assert.Equal((0, output.Trim()), (status, string.Join(' ', Users.GroupsOf("root"))));
+    }
+
+    [Fact]
+    public void GroupsOf_Unknown_Empty() => Assert.Empty(Users.GroupsOf("no-such-user-here"));
+
+    [Fact]
     public void SetGroupAndMode_File_HasThem()
     {
         string path = _directory.File("f");

@@ -16,5 +16,6 @@ internal static class BarctlCommand
         StatusCommand.Create(),
         RunCommand.Create(),
         ReloadCommand.Create(),
+        PolicyCommands.Create(),
     };
 }

@@ -2,6 +2,7 @@
 
 using System.Collections.Immutable;
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using BarBroker.Cli.Parsing;
 using BarBroker.Client;
 using BarBroker.V1;
@@ -9,7 +10,8 @@ using BarBroker.V1;
 namespace BarBroker.Cli.Commands;
 
 /// <summary>Options that say what a lease is asked for: one buffer by --size or --range, or several by --buffer.</summary>
-internal sealed class RequestOptions
+/// <param name="isOptional">A request need not be there at all.</param>
+internal sealed class RequestOptions(bool isOptional = false)
 {
     private readonly Option<string?> _device = new("--device", "-d") { Description = "The device [default: any that fits]", HelpName = "NAME" };
     private readonly Option<ulong?> _size = Options.Size("--size", "This many bytes, anywhere in the BAR", "-s");
@@ -32,7 +34,7 @@ internal sealed class RequestOptions
         command.Validators.Add(result =>
         {
             int ways = new Option[] { _size, _ranges, _buffers }.Count(option => result.GetResult(option) is { Implicit: false });
-            if (ways != 1)
+            if (ways > 1 || (ways == 0 && !isOptional))
             {
                 result.AddError("Say what to lease by one of --size, --range or --buffer.");
             }
@@ -43,6 +45,9 @@ internal sealed class RequestOptions
             }
         });
     }
+
+    /// <summary>Whether any memory is asked for.</summary>
+    public bool IsGiven(SymbolResult result) => new Option[] { _size, _ranges, _buffers }.Any(option => result.GetResult(option) is { Implicit: false });
 
     public LeaseRequest From(ParseResult parsed) => new()
     {

@@ -17,6 +17,7 @@ namespace BarBroker.Cli.Output;
 [JsonSerializable(typeof(ReloadDocument))]
 [JsonSerializable(typeof(BindingDocument))]
 [JsonSerializable(typeof(BindingDocument[]))]
+[JsonSerializable(typeof(PolicyCheckDocument))]
 internal sealed partial class DocumentContext : JsonSerializerContext
 {
     /// <summary>One line a document.</summary>

@@ -28,6 +28,8 @@ internal sealed class Printer(OutputFormat format)
 
     public void Reload(ReloadDocument reload) => One(reload, context => context.ReloadDocument, PolicyTables.Reload);
 
+    public void PolicyCheck(PolicyCheckDocument check) => One(check, context => context.PolicyCheckDocument, PolicyTables.Check);
+
     /// <summary>One event, at once; a stream has no end, so that JSON is one document a line in both formats.</summary>
     public void Event(EventDocument document)
     {

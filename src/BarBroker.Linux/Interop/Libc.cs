@@ -78,6 +78,9 @@ internal static unsafe partial class Libc
     [LibraryImport(Name, EntryPoint = "getsockopt", SetLastError = true)]
     internal static partial int GetSockOpt(SafeHandle socket, int level, int name, void* value, uint* length);
 
+    [LibraryImport(Name, EntryPoint = "getgrouplist", StringMarshalling = StringMarshalling.Utf8)]
+    internal static partial int GetGroupList(string user, uint group, uint* groups, int* count);
+
     [LibraryImport(Name, EntryPoint = "fstatfs", SetLastError = true)]
     internal static partial int Fstatfs(FileDescriptor fd, Statfs* result);
 

@@ -30,7 +30,7 @@ internal static class ConfigurationFile
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            faults.Add("", 0, $"cannot be read: {exception.Message} Another file is named by --config.");
+            faults.Add("", 0, $"cannot be read: {exception.Message} Create it, or name another file.");
         }
 
         faults.ThrowIfAny(path);

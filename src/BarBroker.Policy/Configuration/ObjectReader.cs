@@ -25,6 +25,15 @@ internal sealed class ObjectReader
         }
     }
 
+    /// <summary>A value for a message.</summary>
+    public static string Show(ConfigNode node) => node.Kind switch
+    {
+        ConfigNodeKind.Object => "an object",
+        ConfigNodeKind.List => "a list",
+        ConfigNodeKind.Text => $"\"{node.Text}\"",
+        _ => node.Text,
+    };
+
     public ConfigNode Node => _node;
 
     /// <summary>Whether the member is there with a value. Where it stands, for faults that concern it.</summary>
@@ -100,12 +109,14 @@ internal sealed class ObjectReader
         return InBounds(node, bytes, otherwise, min, max, Quantity.Format);
     }
 
-    /// <summary>As above, without a default.</summary>
-    public int? Number(string name, int min, int max) => Find(name) is { } node ? Number(node, min, min, max) : null;
+    /// <summary>As above, without a default: null also if it is faulty, so that no other fault follows from it.</summary>
+    public int? Number(string name, int min, int max) => Number(name, int.MinValue, min, max) is var number and not int.MinValue ? number : null;
 
-    public TimeSpan? Duration(string name, TimeSpan min, TimeSpan max) => Has(name) ? Duration(name, min, min, max) : null;
+    public TimeSpan? Duration(string name, TimeSpan min, TimeSpan max) =>
+        Duration(name, TimeSpan.MinValue, min, max) is var duration && duration != TimeSpan.MinValue ? duration : null;
 
-    public ulong? Size(string name, ulong min, ulong max) => Has(name) ? Size(name, min, min, max) : null;
+    /// <param name="min">Not 0.</param>
+    public ulong? Size(string name, ulong min, ulong max) => Size(name, 0, min, max) is var bytes and not 0 ? bytes : null;
 
     /// <summary>One value, or a list of at least one.</summary>
     public IReadOnlyList<ConfigNode> Values(string name)
@@ -181,15 +192,6 @@ internal sealed class ObjectReader
         chosen = default!;
         return false;
     }
-
-    /// <summary>A value for a message.</summary>
-    public static string Show(ConfigNode node) => node.Kind switch
-    {
-        ConfigNodeKind.Object => "an object",
-        ConfigNodeKind.List => "a list",
-        ConfigNodeKind.Text => $"\"{node.Text}\"",
-        _ => node.Text,
-    };
 
     private T InBounds<T>(ConfigNode node, T value, T otherwise, T min, T max, Func<T, string> format) where T : IComparable<T>
     {

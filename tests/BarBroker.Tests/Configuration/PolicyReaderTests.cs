@@ -121,6 +121,7 @@ public sealed partial class PolicyReaderTests
     [InlineData("""{ "policy": { "rules": [ { "name": "a", "lease": { "devices": [ 1 ] } } ] } }""", "policy.rules[0].lease.devices[0]")]
     [InlineData("""{ "policy": { "rules": [ { "name": "a", "lease": { "devices": [] } } ] } }""", "policy.rules[0].lease.devices")]
     [InlineData("""{ "policy": { "rules": [ { "name": "a", "lease": { "access": "write" } } ] } }""", "policy.rules[0].lease.access")]
+    [InlineData("""{ "policy": { "rules": [ { "name": "a", "lease": { "maxLifetime": "8 h", "recallGrace": "1m" } } ] } }""", "policy.rules[0].lease.maxLifetime")]
     [InlineData("""{ "policy": { "rules": [ { "name": "a", "lease": { "leases": -1 } } ] } }""", "policy.rules[0].lease.leases")]
     [InlineData("""{ "policy": { "rules": [ { "name": "a", "lease": { "bytes": "1GB" } } ] } }""", "policy.rules[0].lease.bytes")]
     [InlineData("""{ "policy": { "rules": [ { "name": "a", "lease": { "acquireBurst": 1 } } ] } }""", "policy.rules[0].lease.acquireBurst")]
