@@ -2,12 +2,19 @@
 # shellcheck shell=bash
 # QEMU's command line: the machine, the devices of the table, shares and channels.
 
-# Sets $qemu_accel. KVM counts only when a virtual machine really runs in it: /dev/kvm exists on machines where none does.
+# Sets $qemu_accel. KVM counts only when a virtual machine really runs in it: /dev/kvm exists on machines where none does; and on processors
+# that let the importer work, which KVM shows to the guest as they are.
 qemu_choose_accel() {
     qemu_accel=${BARBROKER_LAB_ACCEL:-auto}
     [[ $qemu_accel == auto ]] || return 0
     qemu_accel=tcg
-    if [[ -w /dev/kvm ]] && qemu_kvm_works; then qemu_accel=kvm; fi
+    if [[ -w /dev/kvm ]] && qemu_processor_has_peers && qemu_kvm_works; then qemu_accel=kvm; fi
+}
+
+# What Linux asks of a processor before devices behind different root ports reach each other's memory, under a host bridge that it does not
+# know to be good, such as QEMU's (drivers/pci/p2pdma.c).
+qemu_processor_has_peers() {
+    awk -F'[ \t]*: ' '$1 == "vendor_id" { vendor = $2 } $1 == "cpu family" { family = $2; exit } END { exit !(vendor == "AuthenticAMD" && family >= 23) }' /proc/cpuinfo
 }
 
 # A boot sector that writes 0 to QEMU's exit port, which makes QEMU end with status 1.
@@ -83,8 +90,7 @@ qemu_arguments() {
         cpus=2
     else
         # Walking five levels of page tables takes longer than four, and nothing here needs them.
-        # Family 23: the kernel lets devices behind different root ports reach each other's memory only on AMD processors from
-        # there on, and under a few host bridges, of which QEMU's is none (drivers/pci/p2pdma.c).
+        # Family 23: see qemu_processor_has_peers.
         cpu=max,la57=off,vendor=AuthenticAMD,family=23,model=1,stepping=1
         # One thread: seen with QEMU 7.2's multi-threaded emulation, a processor that ran an instruction after another had patched it
         # away (the kernel dies with "Oops: int3"). One processor: several that take turns of 100 ms would wait for each other.
