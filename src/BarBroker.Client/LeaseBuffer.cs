@@ -41,7 +41,7 @@ public sealed class LeaseBuffer
         _lease.ThrowIfOver();
         try
         {
-            return new BufferMapping(_lease, Mapping.Map(File, Size, writable), writable);
+            return new BufferMapping(_lease, Mapping.Map(File, Size, writable, placement: Ranges[0].Offset), writable);
         }
         catch (LinuxException exception) when (exception.Errno == Errno.ENODEV)
         {
