@@ -47,7 +47,14 @@ internal sealed class ModelLease
 
     public long ProgressAt { get; set; }
 
-    public long LifeDeadline { get; init; } = Never;
+    public required long GrantedAt { get; init; }
+
+    public required bool NamesRanges { get; init; }
+
+    /// <summary>What it is recalled with where the policy ends it.</summary>
+    public long Grace { get; set; }
+
+    public long LifeDeadline { get; set; } = Never;
 
     public long LifeNotice { get; set; } = Never;
 

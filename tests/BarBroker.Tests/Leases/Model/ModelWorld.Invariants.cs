@@ -86,7 +86,7 @@ internal sealed partial class ModelWorld
     {
         ImmutableArray<LeaseInfo> infos = Manager.List(Everything);
         Assert.True(infos.Count(static l => l.State == LeaseState.Ended) <= Options.EndedLeasesKept, "more ended leases than are to be kept");
-        Assert.All(infos.Where(static l => l.State < LeaseState.Revoking && IsShort(l.Owner)), static l => Assert.True(l.Age.TotalMilliseconds < ShortLife, $"{l.Id} lives after its maximum lifetime"));
+        Assert.All(_leases.Where(static l => l.Live), l => Assert.True(_now < l.LifeDeadline, $"{l.Id} lives after its maximum lifetime"));
         for (int d = 0; d < DeviceCount; d++)
         {
             FakeDevice fake = _fixture.Devices[d];
@@ -154,7 +154,7 @@ internal sealed partial class ModelWorld
             return LeaseError.Unavailable;
         ModelLease[] ofUid = [.. _leases.Where(l => !l.Ended && l.Owner.Uid == owner.Uid)];
         ulong bytes = request.Buffers.Aggregate(0UL, static (sum, b) => sum + b.Size + b.Ranges.Aggregate(0UL, static (s, r) => s + r.Length));
-        if (ofUid.Length >= (IsShort(owner) ? Options.Rules!.Value[0].Lease!.MaxLeases : Options.MaxLeasesPerUid) || ofUid.Aggregate(bytes, static (sum, l) => sum + l.Bytes) > Options.MaxBytesPerUid)
+        if (ofUid.Length >= TermsOf(owner).MaxLeases || ofUid.Aggregate(bytes, static (sum, l) => sum + l.Bytes) > Options.MaxBytesPerUid)
             return LeaseError.Quota;
         DeviceState state = Manager.Device(Name(device)).State;
         if (state != DeviceState.Ready)

@@ -64,6 +64,9 @@ internal sealed partial class ModelWorld
             case OperationKind.Interleave:
                 Interleave(device, op);
                 break;
+            case OperationKind.Reload:
+                Reload(apply: op.A % 2 == 0);
+                break;
             case OperationKind.Shutdown or OperationKind.Crash:
                 EndBroker(op.Kind == OperationKind.Shutdown);
                 break;
@@ -116,7 +119,7 @@ internal sealed partial class ModelWorld
         string requestId = op.B % 5 == 0 ? $"r{op.B % 2}" : "";
         AcquireRequest request = MakeRequest(op, device, requestId);
         ModelLease? known = requestId.Length == 0 ? null : _leases.Find(l => l.Live && l.Owner == owner && l.RequestId == requestId);
-        LeaseError? expected = known is null ? PredictRefusal(request, device, owner) : null;
+        LeaseError? expected = TermsOf(owner).Refuses(device, NamesRanges(request)) ? LeaseError.Denied : known is null ? PredictRefusal(request, device, owner) : null;
         int told = _fixture.Told.Count;
         var cancel = new CancellationTokenSource();
         Task<Grant> task = Manager.AcquireAsync(request, owner, cancel.Token).AsTask();
@@ -172,6 +175,7 @@ internal sealed partial class ModelWorld
         _lastEpoch = info.Epoch;
         for (int i = 0; i < request.Buffers.Length; i++)
             CheckPlace(device, request.Buffers[i], info.Buffers[i]);
+        ModelTerms terms = TermsOf(owner);
         var lease = new ModelLease
         {
             Id = info.Id,
@@ -180,12 +184,15 @@ internal sealed partial class ModelWorld
             Buffers = info.Buffers,
             Access = request.Access,
             RequestId = request.RequestId,
-            Ttl = Math.Min((long)Math.Clamp(request.Ttl!.Value.TotalMilliseconds, Options.MinTtl.TotalMilliseconds, Options.MaxTtl.TotalMilliseconds), IsShort(owner) ? ShortLife : long.MaxValue),
-            LifeDeadline = IsShort(owner) ? _now + ShortLife : ModelLease.Never,
-            LifeNotice = IsShort(owner) ? _now + ShortLife - ShortNotice : ModelLease.Never,
+            Ttl = Math.Min((long)Math.Clamp(request.Ttl!.Value.TotalMilliseconds, Options.MinTtl.TotalMilliseconds, Options.MaxTtl.TotalMilliseconds), terms.Life),
+            GrantedAt = _now,
+            NamesRanges = NamesRanges(request),
+            Grace = terms.Grace,
             Hang = (long)(request.HangLimit?.TotalMilliseconds ?? 0),
         };
         Assert.Equal(lease.Ttl, info.Ttl.TotalMilliseconds);
+        if (terms.Life != ModelLease.Never)
+            SetEndOfLife(lease, _now + terms.Life);
         _leases.Add(lease);
         return lease;
     }
@@ -244,6 +251,11 @@ internal sealed partial class ModelWorld
     private void Recall(ModelLease lease, long grace, EndReason reason)
     {
         Manager.Recall(lease.Id, TimeSpan.FromMilliseconds(grace), reason, "model");
+        ExpectRecall(lease, grace, reason);
+    }
+
+    private void ExpectRecall(ModelLease lease, long grace, EndReason reason)
+    {
         if (!lease.Live || _now + grace >= lease.RecallDeadline)
             return;
         lease.RecallDeadline = _now + grace;
@@ -304,20 +316,6 @@ internal sealed partial class ModelWorld
         }
     }
 
-    private void Announce(ModelLease lease)
-    {
-        if (lease.LifeNotice > _now)
-            return;
-        lease.LifeNotice = ModelLease.Never;
-        if (lease.LifeDeadline >= lease.RecallDeadline)
-            return;
-        lease.RecallDeadline = lease.LifeDeadline;
-        lease.RecallReason = EndReason.Policy;
-        lease.State = LeaseState.Recalled;
-    }
-
-    private static bool IsShort(LeaseOwner owner) => owner.Uid == ShortUid;
-
     private void Heal(int device)
     {
         FakeDevice fake = _fixture.Devices[device];
@@ -350,7 +348,7 @@ internal sealed partial class ModelWorld
         OperationKind[] kinds =
         [
             OperationKind.End, OperationKind.Release, OperationKind.OwnerExit, OperationKind.LoseDevice, OperationKind.AcquireSized,
-            OperationKind.PassTime, OperationKind.ResetDevice, OperationKind.CancelAcquire, OperationKind.Redeem, OperationKind.Stall,
+            OperationKind.PassTime, OperationKind.ResetDevice, OperationKind.CancelAcquire, OperationKind.Redeem, OperationKind.Stall, OperationKind.Reload,
         ];
         Operation inner = op with { Kind = kinds[op.B % kinds.Length], A = op.C };
         FakeDevice fake = _fixture.Devices[device];

@@ -16,10 +16,8 @@ internal sealed partial class ModelWorld : IDisposable
     private const int DeviceCount = 3;
     private const int OwnerCount = 4;
 
-    /// <summary>The user whose leases have an end that no renewal moves, announced before; in milliseconds.</summary>
+    /// <summary>The user whose leases have an end that no renewal moves.</summary>
     private const uint ShortUid = 1001;
-    private const int ShortLife = 12_000;
-    private const int ShortNotice = 3_000;
 
     private static readonly LeaseOptions Options = new()
     {
@@ -37,10 +35,20 @@ internal sealed partial class ModelWorld : IDisposable
             new PolicyRule("short", PolicyMatch.Everybody with { Users = [new NamedId(ShortUid, "")] }, Lease: new LeaseRule
             {
                 MaxLeases = 5,
-                MaxLifetime = TimeSpan.FromMilliseconds(ShortLife),
-                RecallGrace = TimeSpan.FromMilliseconds(ShortNotice),
+                MaxLifetime = TimeSpan.FromSeconds(12),
+                RecallGrace = TimeSpan.FromSeconds(3),
             }),
             new PolicyRule("rest", PolicyMatch.Everybody, Lease: new LeaseRule()),
+        ],
+    };
+
+    /// <summary>What a reload brings, and the next one takes back.</summary>
+    private static readonly LeaseOptions Strict = Options with
+    {
+        Rules =
+        [
+            new PolicyRule("short", PolicyMatch.Everybody with { Users = [new NamedId(ShortUid, "")] }, Lease: new LeaseRule { MaxLeases = 3, MaxLifetime = TimeSpan.FromSeconds(6) }),
+            new PolicyRule("rest", PolicyMatch.Everybody, Lease: new LeaseRule { Devices = ["dev0", "dev2"], ExplicitRanges = false, RecallGrace = TimeSpan.FromSeconds(1) }),
         ],
     };
 
@@ -57,6 +65,7 @@ internal sealed partial class ModelWorld : IDisposable
     private long _stalledAt = -1;
     private int _depth;
     private bool _shuttingDown;
+    private bool _strict;
 
     // An assertion that fails inside of a call to a device would be taken for a failed call.
     private Exception? _failureInside;
@@ -142,6 +151,7 @@ internal sealed partial class ModelWorld : IDisposable
         _stalledAt = -1;
         _now = 0;
         _shuttingDown = false;
+        _strict = false;
         Array.Clear(_blocked);
         Array.Clear(_cordons);
         DeviceRegistration[] devices = [.. Enumerable.Range(0, DeviceCount).Select(static d =>

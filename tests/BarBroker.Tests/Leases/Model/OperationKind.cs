@@ -32,6 +32,7 @@ internal enum OperationKind
     Cordon,
     Uncordon,
     Interleave,
+    Reload,
     Shutdown,
     Crash,
 }
