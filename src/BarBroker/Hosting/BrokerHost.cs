@@ -49,7 +49,7 @@ internal sealed class BrokerHost : IAsyncDisposable
         var logs = _logs = LoggerFactory.Create(logging);
         _log = logs.CreateLogger<BrokerHost>();
         var epochs = new EpochReserve(options.StateDirectory, logs.CreateLogger<EpochReserve>(), () => _fault.TrySetResult("no epochs are left"));
-        Leases = new LeaseManager(options.Leases, options.Devices.Select(DeviceFactory.Create), epochs.First, time);
+        Leases = new LeaseManager(options.Leases, options.Devices.Select(entry => DeviceFactory.Create(entry, options.Leases.RevokeTimeout)), epochs.First, time);
         _registry = new ClientRegistry(Leases.OwnerExited, logs.CreateLogger<ClientRegistry>());
         var healthService = new HealthServiceImpl();
         _health = new HealthReporter(healthService);

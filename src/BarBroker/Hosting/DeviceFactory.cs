@@ -10,19 +10,22 @@ namespace BarBroker.Hosting;
 /// <summary>Makes the configured devices; none is opened yet.</summary>
 internal static class DeviceFactory
 {
-    public static DeviceRegistration Create(DeviceEntry entry) => entry switch
+    /// <param name="entry">What the configuration says of it.</param>
+    /// <param name="revokeTimeout">How long a revoke may take before its lease is called stuck.</param>
+    public static DeviceRegistration Create(DeviceEntry entry, TimeSpan revokeTimeout) => entry switch
     {
         SimulatedDeviceEntry simulated => new DeviceRegistration(
             new SimulatedDevice(new SimulatedDeviceOptions(simulated.Name, simulated.Bars, simulated.Domain, simulated.FaultsFile)), entry.AllowSharing),
-        VfioDeviceEntry vfio => new DeviceRegistration(new VfioDevice(Options(vfio)), entry.AllowSharing),
+        VfioDeviceEntry vfio => new DeviceRegistration(new VfioDevice(Options(vfio, revokeTimeout)), entry.AllowSharing),
         _ => throw new ArgumentOutOfRangeException(nameof(entry), entry, null),
     };
 
-    private static VfioDeviceOptions Options(VfioDeviceEntry entry)
+    private static VfioDeviceOptions Options(VfioDeviceEntry entry, TimeSpan revokeTimeout)
     {
         var options = new VfioDeviceOptions(entry.Name, entry.Address);
         return options with
         {
+            RevokePatience = revokeTimeout,
             RevokeFeatures = entry.RevokeFeatures ?? options.RevokeFeatures,
             MemoryAttributeFeatures = entry.MemoryAttributeFeatures ?? options.MemoryAttributeFeatures,
         };

@@ -15,6 +15,7 @@ internal sealed class VfioDevice(VfioDeviceOptions options) : IBarDevice
 {
     private static readonly ulong _pageSize = (ulong)Environment.SystemPageSize;
 
+    private readonly RevokeCalls _revokes = new(options.Name, options.RevokePatience);
     private VfioSession? _session;
     private VfioCapabilities? _capabilities;
     private VfioCloseProof? _unproven;
@@ -76,6 +77,7 @@ internal sealed class VfioDevice(VfioDeviceOptions options) : IBarDevice
 
         _unproven?.Demand();
         _unproven = null;
+        _revokes.Forget();
     }
 
     public ExportedBuffer Export(int bar, ImmutableArray<BarRange> ranges, BufferAccess access, MemoryAttribute attribute)
@@ -104,10 +106,15 @@ internal sealed class VfioDevice(VfioDeviceOptions options) : IBarDevice
         var (session, capabilities) = RequireOpen();
         int feature = capabilities.RevokeFeature
             ?? throw new InvalidOperationException($"{options.Address} cannot revoke a single buffer.");
-        var result = session.File.RevokeDmaBuf(feature, buffer.Handle);
+        var result = _revokes.Revoke(buffer, () => session.File.RevokeDmaBuf(feature, buffer.Handle));
+        if (result is null)
+        {
+            throw new IOException($"VFIO_DEVICE_FEATURE(DMA_BUF_REVOKE) on a buffer of BAR {buffer.Bar} of {options.Address}: no answer for {options.RevokePatience.TotalSeconds:0.#} s; the driver of another device has it mapped and does not let go");
+        }
+
         if (result is not (Errno.None or Errno.EBADFD))
         {
-            throw new LinuxException("VFIO_DEVICE_FEATURE(DMA_BUF_REVOKE)", $"a buffer of BAR {buffer.Bar} of {options.Address}", result);
+            throw new LinuxException("VFIO_DEVICE_FEATURE(DMA_BUF_REVOKE)", $"a buffer of BAR {buffer.Bar} of {options.Address}", result.Value);
         }
     }
 
@@ -135,6 +142,7 @@ internal sealed class VfioDevice(VfioDeviceOptions options) : IBarDevice
     {
         _session?.Dispose();
         _session = null;
+        _revokes.Dispose();
     }
 
     private DeviceDescription Describe(VfioSession session, VfioCapabilities found) => new(

@@ -15,6 +15,9 @@ internal sealed record VfioDeviceOptions(string Name, string Address)
     /// <summary>Feature numbers under which the kernel may set a buffer's memory attribute.</summary>
     public ImmutableArray<int> MemoryAttributeFeatures { get; init; } = DefaultMemoryAttributeFeatures;
 
+    /// <summary>How long the device waits for the kernel to revoke a buffer before it serves others; see <see cref="RevokeCalls"/>.</summary>
+    public TimeSpan RevokePatience { get; init; } = TimeSpan.FromSeconds(5);
+
     public VfioInterface Interface { get; init; } = VfioInterface.Automatic;
 
     /// <summary>Where sysfs and the device nodes are; another place only in tests.</summary>
