@@ -378,7 +378,11 @@ static vm_fault_t lease_fault_insert(struct vm_fault *vmf, unsigned long pfn, un
 		return vmf_insert_pfn(vmf->vma, vmf->address, pfn);
 	if (IS_ENABLED(CONFIG_ARCH_SUPPORTS_PMD_PFNMAP) && order == PMD_ORDER &&
 	    (LEASE_HUGE_MIXEDMAP || !(vmf->vma->vm_flags & VM_MIXEDMAP)))
-		return vmf_insert_pfn_pmd(vmf, pfn, false);
+		/*
+		 * Write: /proc/PID/clear_refs protects entries, and new ones of the mapping. Without it
+		 * a write to such a huge page would fault for ever (seen on 7.3.4).
+		 */
+		return vmf_insert_pfn_pmd(vmf, pfn, vmf->flags & FAULT_FLAG_WRITE);
 	return VM_FAULT_FALLBACK;
 }
 

@@ -205,6 +205,12 @@ static long faults_of(int fd, size_t size, size_t align, size_t past, size_t blo
     // Neither may take huge pages of a device for RAM: 7.2 did, and crashed.
     madvise(at, size, MADV_COLD);
     madvise(at, size, MADV_PAGEOUT);
+    // Soft-dirty bits are cleared, which protects what is mapped from writes until the next.
+    int refs = open_or_fail("/proc/self/clear_refs");
+    if (write(refs, "4", 1) != 1)
+        fail("write", "/proc/self/clear_refs");
+    close(refs);
+    EXPECT(0, poke(at, 0x9999));
     if (fork() == 0)
         _exit(read_signal(at) || read_signal(at + size / 2));
     int status;
