@@ -95,6 +95,22 @@ public sealed class PolicyTests : TestBase
     }
 
     [Fact]
+    public async Task FdSocket_Acquire_IsDecidedByTheSamePolicy()
+    {
+        await StartAsync($$"""{ "name": "root", "match": { "uid": "root" }, "lease": { "explicitRanges": false, "leases": 1 } }""");
+        using var client = new FdClient(_broker.FdSocket);
+        var named = new AcquireRequest { Device = "sim0", Buffers = { new BufferRequest { Ranges = { new V1.Range { Length = 4096 } } } } };
+
+        var refused = await client.AskAsync(FdClient.Acquire(named, "a"));
+        var delivered = await client.AskAsync(FdClient.Acquire(Wanted(), "b"));
+        var exhausted = await client.AskAsync(FdClient.Acquire(Wanted(), "c"));
+
+        Assert.Equal(((uint)StatusCode.PermissionDenied, "policy rule root does not allow explicit ranges; ask for a size"), (refused!.Error.Code, refused.Error.Message));
+        Assert.Equal("root", delivered!.Delivery.Lease.PolicyRule);
+        Assert.Equal((uint)StatusCode.ResourceExhausted, exhausted!.Error.Code);
+    }
+
+    [Fact]
     public async Task Reload_Sighup_NewPolicyForNewRequestsAndAFaultyFileForNone()
     {
         await StartAsync($$"""{ "name": "all", "lease": {} }""");
