@@ -127,7 +127,7 @@ internal sealed class LogQueue : ILoggerProvider
     private sealed class Category(LogQueue queue, string name) : ILogger
     {
         [ThreadStatic]
-        private static StringWriter? s_writer;
+        private static StringWriter? _writer;
 
         public IDisposable? BeginScope<TState>(TState state)
             where TState : notnull => null;
@@ -136,7 +136,7 @@ internal sealed class LogQueue : ILoggerProvider
 
         public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
         {
-            var writer = s_writer ??= new StringWriter(CultureInfo.InvariantCulture);
+            var writer = _writer ??= new StringWriter(CultureInfo.InvariantCulture);
             queue._formatter.Write(new LogEntry<TState>(logLevel, name, eventId, state, exception, formatter), scopeProvider: null, writer);
             var text = writer.GetStringBuilder();
             if (text.Length > 0)

@@ -60,9 +60,5 @@ public sealed class OperatorSocketTests : HostileTestBase
         await RefusedAsync(StatusCode.Unimplemented, Operator.Leases.AcquireAsync(new AcquireRequest { Buffers = { new BufferRequest { Size = 4096 } } }));
 
     [Fact]
-    public async Task Reload_NotHonoured_IsUnimplemented() =>
-        await RefusedAsync(StatusCode.Unimplemented, Operator.Operator.ReloadAsync(new ReloadRequest()));
-
-    [Fact]
     public async Task Connection_ThatIsNoHttp2_IsClosed() => await RawConnections.AssertGarbageIsClosedAsync(Broker.OperatorSocket);
 }
