@@ -14,6 +14,9 @@ namespace BarBroker.Client;
 /// </summary>
 public sealed class BrokerClient : IAsyncDisposable
 {
+    // Timers take no more than 2^32 - 2 milliseconds.
+    private static readonly TimeSpan _longestWait = TimeSpan.FromDays(40);
+
     private readonly GrpcChannel _rpc;
     private readonly SemaphoreSlim _connecting = new(1);
     private FdChannel? _files;
@@ -114,10 +117,20 @@ public sealed class BrokerClient : IAsyncDisposable
         return response.Lease;
     }
 
+    internal Task AcknowledgeRecallAsync(string leaseId, CancellationToken cancellation) =>
+        CallAsync(Service.AcknowledgeRecallAsync(new AcknowledgeRecallRequest { LeaseId = leaseId }, deadline: CallDeadline(), cancellationToken: cancellation), cancellation);
+
     private async Task<Lease> AcquireOnceAsync(LeaseRequest request, AcquireRequest message, CancellationToken cancellation)
     {
         var files = await FilesAsync(cancellation).ConfigureAwait(false);
-        return await files.AcquireAsync(message, request, Options.CallTimeout, cancellation).ConfigureAwait(false);
+        return await files.AcquireAsync(message, request, AnswerTimeout(request), cancellation).ConfigureAwait(false);
+    }
+
+    /// <summary>The broker answers after the wait at the latest.</summary>
+    private TimeSpan AnswerTimeout(LeaseRequest request)
+    {
+        var wait = request.Wait ?? TimeSpan.Zero;
+        return Options.CallTimeout + (wait < _longestWait ? wait : _longestWait);
     }
 
     private async ValueTask<FdChannel> FilesAsync(CancellationToken cancellation)

@@ -194,6 +194,10 @@ public sealed class Lease : IAsyncDisposable
         }
     }
 
+    /// <summary>Tells the broker that the recall is known, for operators to see. It moves no deadline.</summary>
+    /// <exception cref="BrokerException">The call failed.</exception>
+    public Task AcknowledgeRecallAsync(CancellationToken cancellation = default) => _client.AcknowledgeRecallAsync(Id, cancellation);
+
     public override string ToString() => $"lease {Id} on {Device}";
 
     /// <summary>Takes in what the broker says about the lease.</summary>
@@ -266,7 +270,7 @@ public sealed class Lease : IAsyncDisposable
             }
 
             State = LeaseState.Recalled;
-            var args = _recalledArgs = new LeaseRecalledEventArgs(message.RecallRemaining?.ToTimeSpan() ?? TimeSpan.Zero, message.EndReason, message.EndDetail);
+            var args = _recalledArgs = new LeaseRecalledEventArgs(message.RecallRemaining?.ToTimeSpan() ?? TimeSpan.Zero, message.RecallReason, message.RecallDetail);
             var handlers = _recalledHandlers;
             Post(() => handlers?.Invoke(this, args));
         }

@@ -27,6 +27,12 @@ public sealed record LeaseRequest
     /// <summary>The lease also ends when renewals show no new progress for this long. Null: no such limit.</summary>
     public TimeSpan? HangLimit { get; init; }
 
+    /// <summary>How long to wait for room, or for the device. Null or zero: not at all. When it is over, <see cref="LeaseRefusedException"/>.</summary>
+    public TimeSpan? Wait { get; init; }
+
+    /// <summary>Who goes first among those that wait, and who preempts whom, within the bounds of the broker's policy. Null: the policy's default.</summary>
+    public int? Priority { get; init; }
+
     /// <summary>For operators to select by, and for logs. Up to 16; keys of 1 to 63 characters <c>a-z 0-9 . _ - /</c>, values of up to 255.</summary>
     public ImmutableDictionary<string, string> Labels { get; init; } = ImmutableDictionary<string, string>.Empty;
 
@@ -49,7 +55,13 @@ public sealed record LeaseRequest
             RequestId = RequestId ?? Guid.NewGuid().ToString("N"),
             Ttl = Ttl is { } ttl ? Duration.FromTimeSpan(ttl) : null,
             HangLimit = HangLimit is { } limit ? Duration.FromTimeSpan(limit) : null,
+            Wait = Wait is { } wait ? Duration.FromTimeSpan(wait) : null,
         };
+        if (Priority is { } priority)
+        {
+            message.Priority = priority;
+        }
+
         foreach (var buffer in Buffers)
         {
             message.Buffers.Add(buffer.ToMessage());

@@ -36,6 +36,40 @@ public sealed class OperatorTests(BrokerFixture fixture) : CliTestBase(fixture)
     }
 
     [Fact]
+    public async Task LeaseRecall_HolderReleasesEarly_IsHonoured()
+    {
+        var (holder, lease) = await HoldAsync("-s", "4096");
+        var recall = Start("lease", "recall", Id(lease), "--grace", "60s", "--comment", "soon");
+        await WaitForStateAsync(Id(lease), "recalled");
+        var recalled = await LeaseAsync(Id(lease));
+        Assert.Equal("operator", Text(recalled, "recall_reason"));
+        Assert.Contains("soon", Text(recalled, "recall_detail"), StringComparison.Ordinal);
+        Assert.InRange(recalled.GetProperty("recall_remaining_seconds").GetDouble(), 1, 60);
+
+        holder.Signal(15);
+
+        Assert.Contains("ended (released", (await recall.WaitAsync()).Output, StringComparison.Ordinal);
+        Assert.Contains("is recalled (operator: ", (await holder.WaitAsync()).Errors, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task DeviceDrain_WithGrace_RevokesAtTheDeadline()
+    {
+        var (holder, lease) = await HoldAsync("-s", "4096");
+
+        var drained = (await RunAsync("-o", "json", "device", "drain", "sim0", "--grace", "300ms")).Json();
+
+        Assert.Equal((Id(lease), "ended", "operator"), (Id(drained[0]), Text(drained[0], "state"), Text(drained[0], "end_reason")));
+        Assert.Contains("is recalled", (await holder.WaitAsync()).Errors, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task LeaseRecall_WithoutGrace_IsAMistake()
+    {
+        Assert.Equal(2, (await RunAsync("lease", "recall", "ls-1")).Status);
+    }
+
+    [Fact]
     public async Task LeaseRevoke_DeviceFails_IsStuckUntilTheReset()
     {
         var (_, lease) = await HoldAsync("-s", "4096");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 using System.CommandLine;
+using BarBroker.Cli.Output;
 using BarBroker.Cli.Parsing;
 using BarBroker.Cli.Running;
 using BarBroker.Client;
@@ -40,7 +41,7 @@ internal static class AcquireCommand
         var message = await client.Service.GetLeaseAsync(new GetLeaseRequest { LeaseId = lease.Id }, cancellationToken: stop);
         GlobalOptions.PrinterOf(parsed).Lease(message.Lease);
         Failure.Say($"holding lease {lease.Id}; it is released {(hold == Timeout.InfiniteTimeSpan ? "by Ctrl-C or SIGTERM" : $"after {hold.TotalSeconds:0.###} s, or by Ctrl-C or SIGTERM")}");
-        lease.Recalled += (_, recalled) => Failure.Say($"lease {lease.Id} is recalled; it is revoked in {recalled.Remaining.TotalSeconds:0.#} s");
+        lease.Recalled += (_, recalled) => Failure.Say($"lease {lease.Id} is recalled ({Words.Of(recalled.Reason)}{(recalled.Detail.Length > 0 ? $": {recalled.Detail}" : "")}); it is revoked in {recalled.Remaining.TotalSeconds:0.#} s");
         var lost = new TaskCompletionSource<LeaseLostEventArgs>(TaskCreationOptions.RunContinuationsAsynchronously);
         lease.Lost += (_, args) => lost.TrySetResult(args);
 

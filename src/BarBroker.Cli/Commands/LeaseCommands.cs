@@ -10,7 +10,7 @@ namespace BarBroker.Cli.Commands;
 
 internal static class LeaseCommands
 {
-    public static Command Create() => new("lease", "Leases") { List(), Show(), Watch(), Revoke(), AcquireCommand.Create() };
+    public static Command Create() => new("lease", "Leases") { List(), Show(), Queue(), Watch(), Revoke(isRecall: false), Revoke(isRecall: true), AcquireCommand.Create() };
 
     private static Option<bool> Mine() => new("--mine") { Description = "Only this user's leases, by the client socket" };
 
@@ -34,6 +34,18 @@ internal static class LeaseCommands
         command.SetViewAction(
             static _ => false,
             async (parsed, view, cancellation) => GlobalOptions.PrinterOf(parsed).Lease(await view.GetLeaseAsync(parsed.GetRequiredValue(id), cancellation)));
+        return command;
+    }
+
+    private static Command Queue()
+    {
+        var selectors = new Selectors();
+        var mine = Mine();
+        var command = new Command("queue", "Acquires that wait, in the order in which each device serves them") { mine };
+        selectors.AddTo(command);
+        command.SetViewAction(
+            parsed => parsed.GetValue(mine),
+            async (parsed, view, cancellation) => GlobalOptions.PrinterOf(parsed).Waiting(await view.ListWaitingAsync(selectors.From(parsed), cancellation)));
         return command;
     }
 
@@ -61,14 +73,18 @@ internal static class LeaseCommands
         return command;
     }
 
-    private static Command Revoke()
+    /// <param name="isRecall">The grace is not to be forgotten.</param>
+    private static Command Revoke(bool isRecall)
     {
         var ids = new Argument<string[]>("lease") { Description = "Ids; or pick leases by the options", HelpName = "LEASE", Arity = ArgumentArity.ZeroOrMore };
         var selectors = new Selectors();
-        var grace = Options.Duration("--grace", "Recall first, and revoke after this; without it, revoke at once");
+        var grace = Options.Duration("--grace", isRecall ? "Revoke after this what was not released before" : "Recall first, and revoke after this; without it, revoke at once");
+        grace.Required = isRecall;
         var comment = new Option<string?>("--comment") { Description = "Why; goes into the lease's end detail", HelpName = "TEXT" };
         var noWait = new Option<bool>("--no-wait") { Description = "Do not wait for the proof that access is over" };
-        var command = new Command("revoke", "End leases, and wait for the proof (operators)") { ids, grace, comment, noWait };
+        var command = isRecall
+            ? new Command("recall", "Ask for leases back, revoke them after the grace, and wait for the proof (operators)") { ids, grace, comment, noWait }
+            : new Command("revoke", "End leases, and wait for the proof (operators)") { ids, grace, comment, noWait };
         selectors.AddTo(command);
         command.Validators.Add(result =>
         {

@@ -22,11 +22,13 @@ internal sealed class RequestOptions(bool isOptional = false)
     private readonly Option<TimeSpan?> _ttl = Options.Duration("--ttl", "How long the lease outlives its last renewal [default: the broker's]");
     private readonly Option<bool> _readOnly = new("--read-only") { Description = "No writing; the ranges may be shared with other readers" };
     private readonly Option<bool> _writeCombining = new("--write-combining") { Description = "The CPU may combine and reorder writes" };
+    private readonly Option<TimeSpan?> _wait = Options.Duration("--wait", "Wait this long for room, or for the device [default: do not wait]");
+    private readonly Option<int?> _priority = new("--priority") { Description = "Who goes first among those that wait, as far as policy allows", HelpName = "N" };
     private readonly Option<KeyValuePair<string, string>[]> _labels = Options.Labels("--label", "A label for operators and logs; may be repeated");
 
     public void AddTo(Command command)
     {
-        foreach (Option option in new Option[] { _device, _size, _bar, _ranges, _buffers, _alignment, _ttl, _readOnly, _writeCombining, _labels })
+        foreach (Option option in new Option[] { _device, _size, _bar, _ranges, _buffers, _alignment, _ttl, _readOnly, _writeCombining, _wait, _priority, _labels })
         {
             command.Add(option);
         }
@@ -56,6 +58,8 @@ internal sealed class RequestOptions(bool isOptional = false)
         Access = parsed.GetValue(_readOnly) ? Access.ReadOnly : Access.ReadWrite,
         MemoryAttribute = parsed.GetValue(_writeCombining) ? MemoryAttribute.WriteCombining : MemoryAttribute.Unspecified,
         Ttl = parsed.GetValue(_ttl),
+        Wait = parsed.GetValue(_wait),
+        Priority = parsed.GetValue(_priority),
         Labels = (parsed.GetValue(_labels) ?? []).DistinctBy(label => label.Key).ToImmutableDictionary(),
         // The holder's life is the sign of work: `run` waits for its command, `acquire` for its user.
         KeepAlive = KeepAliveMode.WhileProcessLives,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 using System.CommandLine;
+using BarBroker.Cli.Output;
 using BarBroker.Cli.Parsing;
 using BarBroker.Cli.Running;
 using BarBroker.Client;
@@ -46,7 +47,7 @@ internal static class RunCommand
 
     private static async Task<int> WaitAsync(Lease lease, ChildProcess child, OnLost onLost, TimeSpan killAfter)
     {
-        lease.Recalled += (_, recalled) => Failure.Say($"lease {lease.Id} is recalled; it is revoked in {recalled.Remaining.TotalSeconds:0.#} s");
+        lease.Recalled += (_, recalled) => Failure.Say($"lease {lease.Id} is recalled ({Words.Of(recalled.Reason)}{(recalled.Detail.Length > 0 ? $": {recalled.Detail}" : "")}); it is revoked in {recalled.Remaining.TotalSeconds:0.#} s");
         var lost = new TaskCompletionSource<LeaseLostEventArgs>(TaskCreationOptions.RunContinuationsAsynchronously);
         lease.Lost += (_, args) => lost.TrySetResult(args);
         if (await Task.WhenAny(child.Exited, lost.Task) == lost.Task)

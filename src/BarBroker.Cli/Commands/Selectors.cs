@@ -46,9 +46,12 @@ internal sealed class Selectors
     public bool Contains(Option option) => option == _device || option == _uid || option == _pid || option == _labels;
 
     /// <summary>As the broker does it for operators.</summary>
-    public static bool Matches(LeaseSelector selector, Lease lease) =>
-        (selector.Device.Length == 0 || selector.Device == lease.Device)
-        && (!selector.HasUid || selector.Uid == lease.Owner.Uid)
-        && (!selector.HasPid || selector.Pid == lease.Owner.Pid)
-        && selector.Labels.All(label => lease.Labels.TryGetValue(label.Key, out string? value) && value == label.Value);
+    public static bool Matches(LeaseSelector selector, Lease lease) => Matches(selector, lease.Device, lease.Owner, lease.Labels);
+
+    /// <summary>The same for what waits.</summary>
+    public static bool Matches(LeaseSelector selector, string device, Owner owner, IDictionary<string, string> labels) =>
+        (selector.Device.Length == 0 || selector.Device == device)
+        && (!selector.HasUid || selector.Uid == owner.Uid)
+        && (!selector.HasPid || selector.Pid == owner.Pid)
+        && selector.Labels.All(label => labels.TryGetValue(label.Key, out string? value) && value == label.Value);
 }

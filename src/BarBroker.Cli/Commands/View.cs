@@ -69,6 +69,17 @@ internal sealed class View : IDisposable
         return own.Leases.Where(lease => Selectors.Matches(selector, lease));
     }
 
+    public async Task<IEnumerable<Waiting>> ListWaitingAsync(LeaseSelector selector, CancellationToken cancellation)
+    {
+        if (_operator is not null)
+        {
+            return (await _operator.Service.ListLeasesAsync(new OperatorListLeasesRequest { Selector = selector }, cancellationToken: cancellation)).Waiting;
+        }
+
+        var own = await _service!.ListLeasesAsync(new ListLeasesRequest(), cancellationToken: cancellation);
+        return own.Waiting.Where(waiting => Selectors.Matches(selector, waiting.Device, waiting.Owner, waiting.Labels));
+    }
+
     public async Task<V1.Lease> GetLeaseAsync(string id, CancellationToken cancellation) => _operator is not null
         ? (await _operator.Service.GetLeaseAsync(new OperatorGetLeaseRequest { LeaseId = id }, cancellationToken: cancellation)).Lease
         : (await _service!.GetLeaseAsync(new GetLeaseRequest { LeaseId = id }, cancellationToken: cancellation)).Lease;

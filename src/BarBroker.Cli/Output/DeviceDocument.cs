@@ -18,7 +18,8 @@ internal sealed record DeviceDocument(
     IReadOnlyList<string> Accesses,
     uint Leases,
     uint Generation,
-    IReadOnlyList<BarDocument> Bars)
+    IReadOnlyList<BarDocument> Bars,
+    uint Waiting)
 {
     /// <summary>Only where the operator socket told it.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
@@ -37,5 +38,6 @@ internal sealed record DeviceDocument(
         [.. device.Accesses.Select(Words.Of)],
         device.Leases,
         device.Generation,
-        [.. device.Bars.Select(BarDocument.From)]);
+        [.. device.Bars.Select(BarDocument.From)],
+        device.Waiting);
 }

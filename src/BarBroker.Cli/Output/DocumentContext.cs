@@ -10,6 +10,8 @@ namespace BarBroker.Cli.Output;
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower)]
 [JsonSerializable(typeof(LeaseDocument))]
 [JsonSerializable(typeof(LeaseDocument[]))]
+[JsonSerializable(typeof(WaitingDocument))]
+[JsonSerializable(typeof(WaitingDocument[]))]
 [JsonSerializable(typeof(DeviceDocument))]
 [JsonSerializable(typeof(DeviceDocument[]))]
 [JsonSerializable(typeof(StatusDocument))]

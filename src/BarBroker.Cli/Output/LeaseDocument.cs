@@ -25,7 +25,11 @@ internal sealed record LeaseDocument(
     uint RevokeAttempts,
     string RevokeError,
     string? PolicyRule,
-    double? LifetimeRemainingSeconds)
+    double? LifetimeRemainingSeconds,
+    int Priority,
+    string? RecallReason,
+    string RecallDetail,
+    bool RecallAcknowledged)
 {
     public static LeaseDocument From(V1.Lease lease) => new(
         lease.Id,
@@ -47,7 +51,11 @@ internal sealed record LeaseDocument(
         lease.RevokeAttempts,
         lease.RevokeError,
         lease.PolicyRule.Length > 0 ? lease.PolicyRule : null,
-        Seconds(lease.LifetimeRemaining));
+        Seconds(lease.LifetimeRemaining),
+        lease.Priority,
+        Words.OrNull(lease.RecallReason),
+        lease.RecallDetail,
+        lease.RecallAcknowledged);
 
     private static double? Seconds(Duration? duration) => duration?.ToTimeSpan().TotalSeconds;
 }

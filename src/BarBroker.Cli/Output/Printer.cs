@@ -18,6 +18,9 @@ internal sealed class Printer(OutputFormat format)
 
     public void Lease(V1.Lease lease) => One(LeaseDocument.From(lease), context => context.LeaseDocument, Tables.Lease);
 
+    public void Waiting(IEnumerable<V1.Waiting> waiting) =>
+        List([.. waiting.Select(WaitingDocument.From)], context => context.WaitingDocument, context => context.WaitingDocumentArray, Tables.Waiting);
+
     public void Devices(IEnumerable<V1.Device> devices) =>
         List([.. devices.Select(DeviceDocument.From)], context => context.DeviceDocument, context => context.DeviceDocumentArray, Tables.Devices);
 

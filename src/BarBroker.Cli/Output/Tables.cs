@@ -34,6 +34,34 @@ internal static class Tables
         screen.Write(table);
     }
 
+    public static void Waiting(IAnsiConsole screen, IReadOnlyCollection<WaitingDocument> waiting)
+    {
+        if (waiting.Count == 0)
+        {
+            screen.WriteLine("Nothing waits.");
+            return;
+        }
+
+        var table = Screen.Table("DEVICE", "POSITION", "PRIORITY", "SIZE", "WAITED", "LEFT", "KEPT", "UID", "PID", "COMMAND");
+        foreach (var waiter in waiting)
+        {
+            string kept = string.Join(' ', waiter.Kept.SelectMany(buffer => buffer.Ranges.Select(range => $"{buffer.Bar}:{Words.Range(range.Offset, range.Length)}")));
+            table.AddRow(
+                Screen.Cell(waiter.Device),
+                Screen.Cell($"{waiter.Position}"),
+                Screen.Cell($"{waiter.Priority}"),
+                Screen.Cell(Words.Bytes(waiter.Size)),
+                Screen.Cell(Words.Seconds(waiter.WaitedSeconds)),
+                Screen.Cell(Words.Seconds(waiter.RemainingSeconds)),
+                Screen.Cell(kept.Length == 0 ? "-" : waiter.Preempts ? $"{kept} (preempts)" : kept),
+                Screen.Cell($"{waiter.Owner.Uid}"),
+                Screen.Cell($"{waiter.Owner.Pid}"),
+                Screen.Cell(waiter.Owner.Comm));
+        }
+
+        screen.Write(table);
+    }
+
     public static void Lease(IAnsiConsole screen, LeaseDocument lease)
     {
         var table = Pairs();
@@ -57,7 +85,8 @@ internal static class Tables
         Add(table, "ttl", Words.Seconds(lease.TtlSeconds), lease.RemainingSeconds is { } left ? $"{Words.Seconds(left)} left" : null);
         Add(table, "lifetime", lease.LifetimeRemainingSeconds is { } life ? $"{Words.Seconds(life)} left, whatever is renewed" : null);
         Add(table, "policy rule", lease.PolicyRule);
-        Add(table, "recalled", lease.RecallRemainingSeconds is { } recall ? $"revoked in {Words.Seconds(recall)}" : null);
+        Add(table, "recalled", lease.RecallRemainingSeconds is { } recall ? $"{lease.RecallReason}, revoked in {Words.Seconds(recall)}{(lease.RecallAcknowledged ? ", acknowledged" : "")}" : null, lease.RecallDetail);
+        Add(table, "priority", lease.Priority != 0 ? $"{lease.Priority}" : null);
         Add(table, "hang limit", lease.HangLimitSeconds is { } limit ? Words.Seconds(limit) : null);
         Add(table, "age", Words.Seconds(lease.AgeSeconds));
         Add(table, "revoke", lease.RevokeAttempts > 0 ? $"{lease.RevokeAttempts} attempts failed" : null, lease.RevokeError);
@@ -108,6 +137,7 @@ internal static class Tables
         Add(table, "caching", string.Join(", ", device.MemoryAttributes));
         Add(table, "page size", Words.Bytes(device.PageSize));
         Add(table, "leases", $"{device.Leases}");
+        Add(table, "waiting", device.Waiting > 0 ? $"{device.Waiting}" : null);
         Add(table, "opened", device.Generation == 1 ? "once" : $"{device.Generation} times");
         screen.Write(table);
         foreach (var bar in device.Bars)

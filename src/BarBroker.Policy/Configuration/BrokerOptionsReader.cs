@@ -116,6 +116,8 @@ internal static class BrokerOptionsReader
             RevokeTimeout = leases.Duration("revokeTimeout", defaults.RevokeTimeout, shortest, TimeSpan.FromMinutes(10)),
             EndedLeasesKept = leases.Number("endedKept", defaults.EndedLeasesKept, 0, 1_000_000),
             MaxLeasesPerUid = limits.Number("leasesPerUid", defaults.MaxLeasesPerUid, 1, 1_000_000),
+            MaxWaitingPerUid = limits.Number("waitingPerUid", defaults.MaxWaitingPerUid, 0, 1_000_000),
+            WaitPatience = leases.Duration("waitPatience", defaults.WaitPatience, TimeSpan.Zero, longest),
             MaxBytesPerUid = limits.Size("bytesPerUid", defaults.MaxBytesPerUid, 4096, ulong.MaxValue),
         };
         if (options.MinTtl > options.MaxTtl)

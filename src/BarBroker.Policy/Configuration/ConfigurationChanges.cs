@@ -22,6 +22,8 @@ internal sealed record ConfigurationChanges(ImmutableArray<string> Reloadable, I
             .Compare("leases.revokeTimeout", inForce.RevokeTimeout, read.Leases.RevokeTimeout)
             .Compare("leases.endedKept", inForce.EndedLeasesKept, read.Leases.EndedLeasesKept)
             .Compare("limits.leasesPerUid", inForce.MaxLeasesPerUid, read.Leases.MaxLeasesPerUid)
+            .Compare("leases.waitPatience", inForce.WaitPatience, read.Leases.WaitPatience)
+            .Compare("limits.waitingPerUid", inForce.MaxWaitingPerUid, read.Leases.MaxWaitingPerUid)
             .Compare("limits.bytesPerUid", inForce.MaxBytesPerUid, read.Leases.MaxBytesPerUid);
         if (inForce.Rules is not null || read.Leases.Rules is not null)
         {

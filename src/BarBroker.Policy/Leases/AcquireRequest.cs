@@ -20,6 +20,9 @@ internal sealed record AcquireRequest(
     ImmutableDictionary<string, string> Labels,
     string RequestId)
 {
-    /// <summary>Null: the default. Only the policy looks at it yet.</summary>
+    /// <summary>Null: the default. The policy bounds it.</summary>
     public int? Priority { get; init; }
+
+    /// <summary>How long to wait for room; null or zero: not at all.</summary>
+    public TimeSpan? Wait { get; init; }
 }

@@ -25,6 +25,12 @@ internal sealed record LeaseOptions
     /// <summary>Bytes in leases that have not ended, per uid.</summary>
     public ulong MaxBytesPerUid { get; init; } = ulong.MaxValue;
 
+    /// <summary>Acquires that wait, per uid.</summary>
+    public int MaxWaitingPerUid { get; init; } = 64;
+
+    /// <summary>Nobody is put ahead of one who has waited for this long.</summary>
+    public TimeSpan WaitPatience { get; init; } = TimeSpan.FromMinutes(1);
+
     /// <summary>Ended leases that stay readable, the oldest forgotten first.</summary>
     public int EndedLeasesKept { get; init; } = 1024;
 

@@ -10,7 +10,7 @@ internal sealed class FdAcquire(FdChannelConnection connection, string requestId
     public string RequestId { get; } = requestId;
 
     /// <summary>Set and read by the loop's thread only.</summary>
-    public Lease? Lease { get; set; }
+    public Claim? Claim { get; set; }
 
     public void Deliver(Redemption redemption) => connection.Deliver(this, redemption);
 

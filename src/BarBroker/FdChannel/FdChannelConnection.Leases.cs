@@ -106,7 +106,7 @@ internal sealed partial class FdChannelConnection
         try
         {
             // The connection, which this thread closes, holds the process: it is watched until the lease itself holds it.
-            acquire.Lease = leases.BeginAcquire(RequestReader.Read(request), process.Owner, acquire);
+            acquire.Claim = leases.BeginAcquire(RequestReader.Read(request), process.Owner, acquire);
         }
         catch (LeaseException refusal)
         {
@@ -133,9 +133,9 @@ internal sealed partial class FdChannelConnection
 
     private void Abandon(FdAcquire acquire)
     {
-        if (acquire.Lease is { } lease)
+        if (acquire.Claim is { } claim)
         {
-            leases.Abandon(lease, acquire);
+            leases.Abandon(claim, acquire);
         }
     }
 

@@ -30,6 +30,8 @@ internal static class AcquireValidator
             throw Invalid("ttl", $"a TTL is longer than zero, not {ttl.TotalSeconds} s; leave it out for the default");
         if (request.HangLimit is { } hang && hang <= TimeSpan.Zero)
             throw Invalid("hang_limit", $"a hang limit is longer than zero, not {hang.TotalSeconds} s; leave it out for none");
+        if (request.Wait < TimeSpan.Zero)
+            throw Invalid("wait", $"a wait is not shorter than zero, as {request.Wait.Value.TotalSeconds} s is; leave it out for none");
         if (request.RequestId is null || request.RequestId.Length > MaxRequestId)
             throw Invalid("request_id", $"a request id has up to {MaxRequestId} characters, not {request.RequestId?.Length ?? 0}");
         CheckLabels(request.Labels);

@@ -20,6 +20,7 @@ internal enum DeviceState
 /// <param name="Description">Null if it never opened.</param>
 /// <param name="Leases">Leases that have not ended.</param>
 /// <param name="Generation">How often it was opened.</param>
+/// <param name="Waiting">Acquires that wait for it.</param>
 internal sealed record DeviceInfo(
     string Name,
     DeviceState State,
@@ -27,4 +28,5 @@ internal sealed record DeviceInfo(
     DeviceDescription? Description,
     ImmutableArray<BarUsage> Bars,
     int Leases,
-    int Generation);
+    int Generation,
+    int Waiting = 0);

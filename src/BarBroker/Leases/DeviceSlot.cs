@@ -62,9 +62,19 @@ internal sealed class DeviceSlot(DeviceRegistration registration) : Deadline
     /// <summary>Completes when the device is closed for good.</summary>
     public TaskCompletionSource Closed { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
+    /// <summary>Acquires that wait for it, alone or among others.</summary>
+    public WaitQueue Waiters { get; } = new();
+
+    /// <summary>The queue is to be looked at before the lock is left.</summary>
+    public bool IsWoken { get; set; }
+
     public List<ResetWaiter> ResetWaiters { get; } = [];
 
     public DeviceState State => !IsOpen ? DeviceState.Unavailable : Cordon is null ? DeviceState.Ready : DeviceState.Cordoned;
+
+    /// <summary>It can only be revoked as a whole, and serves another user now. Any one of the leases will do: by this rule they are all of one user.</summary>
+    public bool IsOtherUsers(uint uid) =>
+        Description!.Domain == RevocationDomain.Device && !AllowSharing && Leases.FirstOrDefault() is { } other && other.Owner.Owner.Uid != uid;
 
     public DeviceInfo ToInfo() => new(
         Name,
@@ -73,7 +83,8 @@ internal sealed class DeviceSlot(DeviceRegistration registration) : Deadline
         Description,
         [.. (Description?.Bars ?? []).Select(ToUsage)],
         Leases.Count,
-        Generation);
+        Generation,
+        Waiters.Count);
 
     private BarUsage ToUsage(BarDescription bar)
     {

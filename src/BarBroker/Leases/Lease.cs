@@ -10,9 +10,13 @@ namespace BarBroker.Leases;
 /// The record of one lease. Only <see cref="LeaseBook"/> changes it, under its lock. There may be tens of thousands, so it holds no timer, and a
 /// completion source only while somebody waits. All times are timestamps, all spans their units.
 /// </summary>
-internal sealed class Lease(ulong epoch, DeviceSlot slot, OwnerRecord owner, AcquireRequest request) : Deadline
+internal sealed class Lease(ulong epoch, DeviceSlot slot, OwnerRecord owner, AcquireRequest request) : Claim
 {
+    /// <summary>Fencing token; 0 only in a placeholder.</summary>
     public ulong Epoch { get; } = epoch;
+
+    /// <summary>No lease: it holds in an allocator what is kept for a waiter.</summary>
+    public bool IsPlaceholder => Epoch == 0;
 
     public string Id { get; } = LeaseId.FromEpoch(epoch);
 
@@ -82,6 +86,9 @@ internal sealed class Lease(ulong epoch, DeviceSlot slot, OwnerRecord owner, Acq
 
     public string RecallDetail { get; set; } = "";
 
+    /// <summary>Its client has said that it knows. It changes nothing but what is shown.</summary>
+    public bool RecallAcknowledged { get; set; }
+
     public EndReason EndReason { get; set; }
 
     public string EndDetail { get; set; } = "";
@@ -98,21 +105,14 @@ internal sealed class Lease(ulong epoch, DeviceSlot slot, OwnerRecord owner, Acq
     /// <summary>The attempt that is under way was counted as failed, because it took too long.</summary>
     public bool Unanswered { get; set; }
 
-    /// <summary>Set while an acquire that wants a ticket has not been answered.</summary>
-    public TaskCompletionSource<Grant>? Pending { get; set; }
-
-    /// <summary>Set while acquires that want the buffers have not been answered.</summary>
-    public List<IAcquireRecipient>? Recipients { get; set; }
-
-    /// <summary>Acquires that were not cancelled, answered or not; with the last one that is cancelled the lease goes.</summary>
-    public int PendingCalls { get; set; }
-
     /// <summary>Set while somebody waits for the end.</summary>
     public TaskCompletionSource<LeaseInfo>? EndWaiter { get; set; }
 
     public bool IsLive => State < LeaseState.Revoking;
 
     public bool IsReadOnly => Access == BufferAccess.ReadOnly;
+
+    public static Lease PlaceholderOf(Waiter waiter) => new(0, waiter.Slots[0], waiter.Owner, waiter.Request);
 
     public LeaseInfo ToInfo(in LeaseClock clock, long now) => new(
         Id,
@@ -134,5 +134,9 @@ internal sealed class Lease(ulong epoch, DeviceSlot slot, OwnerRecord owner, Acq
         RevokeAttempts,
         RevokeError,
         Terms.RuleName,
-        IsLive && LifeDeadline != Never ? clock.Span(Math.Max(0, LifeDeadline - now)) : null);
+        IsLive && LifeDeadline != Never ? clock.Span(Math.Max(0, LifeDeadline - now)) : null,
+        Terms.Priority,
+        State == LeaseState.Recalled ? RecallReason : EndReason.None,
+        State == LeaseState.Recalled ? RecallDetail : "",
+        RecallAcknowledged);
 }

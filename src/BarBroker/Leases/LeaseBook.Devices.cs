@@ -24,6 +24,7 @@ internal sealed partial class LeaseBook
         {
             slot.Cordon = comment;
             Tell(slot);
+            Wake(slot);
         }
 
         return slot.ToInfo();
@@ -65,6 +66,7 @@ internal sealed partial class LeaseBook
         foreach (DeviceSlot slot in _shuttingDown ? [] : _slots)
         {
             Withdraw(slot, "the broker is shutting down");
+            RefuseAll(slot, new LeaseException(LeaseError.Unavailable, "the broker is shutting down; try again when it is back"));
             foreach (Lease lease in slot.Leases.ToArray())
                 EndLocked(lease, EndReason.BrokerShutdown, "the broker is shutting down", _clock.Now);
             if (slot.Executor is null)
@@ -151,6 +153,7 @@ internal sealed partial class LeaseBook
         {
             slot.IsOpen = true;
             slot.Detail = description.Detail;
+            Wake(slot);
         }
 
         if (wasReset)
@@ -224,6 +227,7 @@ internal sealed partial class LeaseBook
         {
             foreach (Lease lease in slot.Leases.ToArray())
                 EndLocked(lease, EndReason.DeviceReset, "the device came back with other BARs", _clock.Now);
+            MoveAll(slot);
             slot.Bars = new RangeAllocator<Lease>?[6];
             foreach (BarDescription bar in description.Bars)
                 slot.Bars[bar.Index] = new RangeAllocator<Lease>(bar.Size, description.PageSize);

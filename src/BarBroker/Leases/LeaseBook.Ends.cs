@@ -39,12 +39,29 @@ internal sealed partial class LeaseBook
         return lease.ToInfo(_clock, now);
     }
 
+    /// <summary>The client knows that the lease is recalled. Nothing to do for one that is not, any more or yet.</summary>
+    public LeaseInfo AcknowledgeRecall(string leaseId, uint uid)
+    {
+        using Transition _ = Enter();
+        Lease lease = Find(leaseId, uid);
+        long now = _clock.Now;
+        if (lease.State == LeaseState.Recalled && !lease.RecallAcknowledged)
+        {
+            lease.RecallAcknowledged = true;
+            Tell(lease, now);
+        }
+
+        return lease.ToInfo(_clock, now);
+    }
+
     public void OwnerExited(LeaseOwner owner)
     {
         using Transition _ = Enter();
         OwnerRecord record = _owners.GetValue(owner, static o => new OwnerRecord(o));
         record.Exited = true;
         long now = _clock.Now;
+        foreach (Waiter waiter in record.Waiters.ToArray())
+            Refuse(waiter, new LeaseException(LeaseError.Denied, $"process {owner.Pid} ({owner.Comm}) has exited; nothing is granted to it"), WaitOutcome.Cancelled);
         foreach (Lease lease in record.Leases.ToArray())
             EndLocked(lease, EndReason.ClientExited, $"process {owner.Pid} ({owner.Comm}) exited", now);
     }
@@ -130,12 +147,17 @@ internal sealed partial class LeaseBook
         LeaseException refusal = lease.EndReason is EndReason.DeviceLost or EndReason.DeviceReset or EndReason.BrokerShutdown
             ? Unavailable(lease.Slot.Name, $"device {lease.Slot.Name} is not available: {lease.EndDetail}")
             : Ended(lease);
-        foreach (IAcquireRecipient recipient in lease.Recipients ?? [])
+        Fail(lease, refusal);
+    }
+
+    private void Fail(Claim claim, LeaseException refusal)
+    {
+        foreach (IAcquireRecipient recipient in claim.Recipients ?? [])
             _observers.Add(() => recipient.Refuse(refusal));
-        lease.Recipients = null;
-        if (lease.Pending is { } pending)
+        claim.Recipients = null;
+        if (claim.Pending is { } pending)
             _observers.Add(() => pending.TrySetException(refusal));
-        lease.Pending = null;
+        claim.Pending = null;
     }
 
     /// <summary>Queues what will prove that access to an exported lease is over.</summary>
@@ -176,6 +198,7 @@ internal sealed partial class LeaseBook
     private void Stick(Lease lease, long now)
     {
         SetState(lease, LeaseState.Stuck);
+        MoveFrom(lease);
         CompleteEndWaiter(lease, now);
         Tell(lease, now);
         Requeue(lease);
@@ -195,6 +218,7 @@ internal sealed partial class LeaseBook
         _countByState[(int)LeaseState.Ended]--;
         lease.Exported = [];
         lease.Slot.Leases.Remove(lease);
+        Wake(lease.Slot);
         lease.Owner.Leases.Remove(lease);
         ReturnQuota(lease);
         _deadlines.Set(lease, Deadline.Never);
@@ -210,7 +234,23 @@ internal sealed partial class LeaseBook
         uint uid = lease.Owner.Owner.Uid;
         UidAccount account = _accounts[uid];
         account.Bytes -= lease.Bytes;
-        if (--account.Leases == 0)
+        account.Leases--;
+        if (account.Waiting > 0)
+            WakeAll();
+        Settle(uid);
+    }
+
+    private UidAccount Account(uint uid)
+    {
+        if (!_accounts.TryGetValue(uid, out UidAccount? account))
+            _accounts[uid] = account = new UidAccount();
+        return account;
+    }
+
+    /// <summary>Nothing is remembered of a uid that has nothing.</summary>
+    private void Settle(uint uid)
+    {
+        if (_accounts[uid] is { Leases: 0, Waiting: 0 })
             _accounts.Remove(uid);
     }
 

@@ -12,39 +12,40 @@ internal sealed partial class LeaseBook
     public PendingGrant BeginAcquire(AcquireRequest request, LeaseOwner owner, LeaseTerms terms)
     {
         using Transition _ = Enter();
-        Lease lease = FindOrPlace(request, owner, terms);
+        Claim claim = FindOrPlace(request, owner, terms);
         // Counted also where the grant is there already: a first call that is just being cancelled must not take the lease from this one.
-        lease.PendingCalls++;
-        if (lease.Phase == ExportPhase.Done)
+        claim.PendingCalls++;
+        if (claim is Lease { Phase: ExportPhase.Done } lease)
             return new PendingGrant(lease, Task.FromResult(MakeGrant(lease, _clock.Now)));
-        lease.Pending ??= new TaskCompletionSource<Grant>(TaskCreationOptions.RunContinuationsAsynchronously);
-        return new PendingGrant(lease, lease.Pending.Task);
+        claim.Pending ??= new TaskCompletionSource<Grant>(TaskCreationOptions.RunContinuationsAsynchronously);
+        return new PendingGrant(claim, claim.Pending.Task);
     }
 
     /// <summary>As <see cref="BeginAcquire"/>, for one who takes the buffers without a ticket. What it throws the recipient is not told.</summary>
-    public Lease BeginDelivery(AcquireRequest request, LeaseOwner owner, LeaseTerms terms, IAcquireRecipient recipient)
+    public Claim BeginDelivery(AcquireRequest request, LeaseOwner owner, LeaseTerms terms, IAcquireRecipient recipient)
     {
         using Transition _ = Enter();
-        Lease lease = FindOrPlace(request, owner, terms);
-        lease.PendingCalls++;
-        if (lease.Phase == ExportPhase.Done)
+        Claim claim = FindOrPlace(request, owner, terms);
+        claim.PendingCalls++;
+        if (claim is Lease { Phase: ExportPhase.Done } lease)
             HandOver(lease, recipient, _clock.Now);
         else
-            (lease.Recipients ??= []).Add(recipient);
-        return lease;
+            (claim.Recipients ??= []).Add(recipient);
+        return claim;
     }
 
     /// <summary>
     /// The recipient gave up; it may have been called meanwhile, or be called just now. Without anybody else who waits for the lease, or has got it, the lease goes.
     /// </summary>
-    public void Abandon(Lease lease, IAcquireRecipient recipient)
+    public void Abandon(Claim claim, IAcquireRecipient recipient)
     {
         using Transition _ = Enter();
-        lease.Recipients?.Remove(recipient);
-        AbandonLocked(lease);
+        claim = Current(claim);
+        claim.Recipients?.Remove(recipient);
+        AbandonLocked(claim);
     }
 
-    private Lease FindOrPlace(AcquireRequest request, LeaseOwner owner, LeaseTerms terms)
+    private Claim FindOrPlace(AcquireRequest request, LeaseOwner owner, LeaseTerms terms)
     {
         OwnerRecord record = _owners.GetValue(owner, static o => new OwnerRecord(o));
         if (record.Exited)
@@ -53,7 +54,12 @@ internal sealed partial class LeaseBook
             throw new LeaseException(LeaseError.Unavailable, "the broker is shutting down; try again when it is back");
         if (record.FindByRequestId(request.RequestId) is { } known)
             return known;
-        ulong bytes = CheckQuota(request, owner.Uid, terms);
+        // Where others wait it has its turn among them.
+        if (_waiting > 0 || request.Wait > TimeSpan.Zero)
+            return PlaceOrWait(request, record, terms);
+        ulong bytes = BytesOf(request);
+        if (QuotaRefusal(bytes, owner.Uid, terms) is { } over)
+            throw over;
         Lease lease = request.Device.Length > 0
             ? TryPlace(FindSlot(request.Device), request, record, out LeaseException? refusal) ?? throw refusal!
             : PlaceAnywhere(request, record, terms);
@@ -62,18 +68,24 @@ internal sealed partial class LeaseBook
     }
 
     /// <summary>The caller of an acquire gave up. Without anybody else who waits for it the lease goes, whether or not the export has succeeded meanwhile.</summary>
-    public void Abandon(Lease lease)
+    public void Abandon(Claim claim)
     {
         using Transition _ = Enter();
-        AbandonLocked(lease);
+        AbandonLocked(Current(claim));
     }
 
-    private void AbandonLocked(Lease lease)
+    /// <summary>What the acquire has come to by now.</summary>
+    private static Claim Current(Claim claim) => claim is Waiter { Granted: { } lease } ? lease : claim;
+
+    private void AbandonLocked(Claim claim)
     {
-        if (--lease.PendingCalls > 0)
+        if (--claim.PendingCalls > 0)
             return;
-        lease.Pending = null;
-        EndLocked(lease, EndReason.Released, "the acquire was cancelled", _clock.Now);
+        claim.Pending = null;
+        if (claim is Lease lease)
+            EndLocked(lease, EndReason.Released, "the acquire was cancelled", _clock.Now);
+        else
+            Leave((Waiter)claim, WaitOutcome.Cancelled, _clock.Now);
     }
 
     /// <summary>On the device thread: whether the export is still wanted.</summary>
@@ -132,18 +144,25 @@ internal sealed partial class LeaseBook
         return size;
     }
 
-    private ulong CheckQuota(AcquireRequest request, uint uid, LeaseTerms terms)
+    private static ulong BytesOf(AcquireRequest request)
     {
         UInt128 bytes = 0;
         foreach (BufferRequest buffer in request.Buffers)
             bytes += SizeOf(buffer);
-        UidAccount account = _accounts.GetValueOrDefault(uid) ?? new UidAccount();
-        string rule = terms.Rule is null ? "" : $"policy rule {terms.RuleName}: ";
-        if (account.Leases >= terms.MaxLeases)
-            throw new LeaseException(LeaseError.Quota, $"{rule}uid {uid} has {account.Leases} leases, and {terms.MaxLeases} is its quota; release some first");
-        if (account.Bytes + bytes > terms.MaxBytes)
-            throw new LeaseException(LeaseError.Quota, $"{rule}uid {uid} has {ByteText.Of(account.Bytes)} in leases; another 0x{bytes:x} bytes would pass its quota of {ByteText.Of(terms.MaxBytes)}; release some first");
         return (ulong)UInt128.Min(bytes, ulong.MaxValue);
+    }
+
+    private LeaseException? QuotaRefusal(ulong bytes, uint uid, LeaseTerms terms)
+    {
+        UidAccount? account = _accounts.GetValueOrDefault(uid);
+        int leases = account?.Leases ?? 0;
+        ulong held = account?.Bytes ?? 0;
+        if (leases < terms.MaxLeases && bytes <= terms.MaxBytes && held <= terms.MaxBytes - bytes)
+            return null;
+        string rule = terms.Rule is null ? "" : $"policy rule {terms.RuleName}: ";
+        return new LeaseException(LeaseError.Quota, leases >= terms.MaxLeases
+            ? $"{rule}uid {uid} has {leases} leases, and {terms.MaxLeases} is its quota; release some first"
+            : $"{rule}uid {uid} has {ByteText.Of(held)} in leases; another 0x{bytes:x} bytes would pass its quota of {ByteText.Of(terms.MaxBytes)}; release some first");
     }
 
     /// <summary>The first device, in the order of the configuration, that will do. If none will, the refusal that is nearest to a grant.</summary>
@@ -160,18 +179,21 @@ internal sealed partial class LeaseBook
                 nearest = refusal;
         }
 
-        throw nearest ?? (_slots.Length == 0
-            ? new LeaseException(LeaseError.Unavailable, "no device is configured; ask the operator")
-            : new LeaseException(LeaseError.Denied, $"policy rule {terms.RuleName} allows none of the devices that there are; ask the operator") { Field = "device" });
-
-        static int Rank(LeaseError error) => error switch
-        {
-            LeaseError.NoRoom => 0,
-            LeaseError.Unavailable => 1,
-            LeaseError.Unsupported => 2,
-            _ => 3,
-        };
+        throw nearest ?? NoDevice(terms);
     }
+
+    /// <summary>How near a refusal is to a grant.</summary>
+    private static int Rank(LeaseError error) => error switch
+    {
+        LeaseError.NoRoom or LeaseError.Quota => 0,
+        LeaseError.Unavailable => 1,
+        LeaseError.Unsupported => 2,
+        _ => 3,
+    };
+
+    private LeaseException NoDevice(LeaseTerms terms) => _slots.Length == 0
+        ? new LeaseException(LeaseError.Unavailable, "no device is configured; ask the operator")
+        : new LeaseException(LeaseError.Denied, $"policy rule {terms.RuleName} allows none of the devices that there are; ask the operator") { Field = "device" };
 
     /// <summary>A lease with its ranges taken, or null and the refusal.</summary>
     private Lease? TryPlace(DeviceSlot slot, AcquireRequest request, OwnerRecord record, out LeaseException? refusal)
@@ -208,8 +230,7 @@ internal sealed partial class LeaseBook
         RevocationDomain domain = slot.Description!.Domain;
         if (domain == RevocationDomain.None)
             return Unavailable(slot.Name, $"device {slot.Name} is not served, because access to it cannot be revoked: {slot.Description.Detail}");
-        // Any one of the leases will do: by this rule they are all of one user.
-        if (domain == RevocationDomain.Device && !slot.AllowSharing && slot.Leases.FirstOrDefault() is { } other && other.Owner.Owner.Uid != uid)
+        if (slot.IsOtherUsers(uid) && slot.Leases.First() is { } other)
             return new(LeaseError.NoRoom, $"device {slot.Name} can only be revoked as a whole, so it serves one user at a time, now that of lease {other.Id}") { LeaseId = other.Id, Device = slot.Name };
         return null;
     }
@@ -242,6 +263,8 @@ internal sealed partial class LeaseBook
         {
             if (bar.FindConflict(range, lease.IsReadOnly) is { } holder)
             {
+                if (holder.IsPlaceholder)
+                    return new(LeaseError.NoRoom, $"range {range} of BAR {wanted.Bar} of {lease.Slot.Name} is kept for a request that waits for it") { Device = lease.Slot.Name };
                 string why = holder.IsLive ? "is held by" : "waits for proof that access has ended of";
                 return new(LeaseError.NoRoom, $"range {range} of BAR {wanted.Bar} of {lease.Slot.Name} {why} lease {holder.Id}") { LeaseId = holder.Id, Device = lease.Slot.Name };
             }
@@ -256,8 +279,9 @@ internal sealed partial class LeaseBook
     {
         RangeAllocator<Lease> bar = slot.Bars[wanted.Bar]!;
         string alignment = wanted.Alignment > 0 ? $" aligned to 0x{wanted.Alignment:x}" : "";
+        string kept = slot.Waiters.Count > 0 ? ", apart from what is kept for requests that wait" : "";
         string split = wanted.AllowSplit ? $", also not in {RangeAllocator<Lease>.MaxRanges} ranges" : "";
-        return new(LeaseError.NoRoom, $"BAR {wanted.Bar} of {slot.Name} has no room for {ByteText.Of(wanted.Size)}{alignment}{split}: {ByteText.Of(bar.Free)} are free, the largest range {ByteText.Of(bar.LargestFree)}")
+        return new(LeaseError.NoRoom, $"BAR {wanted.Bar} of {slot.Name} has no room for {ByteText.Of(wanted.Size)}{alignment}{split}: {ByteText.Of(bar.Free)} are free, the largest range {ByteText.Of(bar.LargestFree)}{kept}")
         {
             Field = $"buffers[{index}].size",
             Device = slot.Name,
@@ -278,8 +302,7 @@ internal sealed partial class LeaseBook
         lease.GrantedAt = now;
         lease.TtlDeadline = now + lease.TtlUnits;
         lease.Bytes = bytes;
-        if (!_accounts.TryGetValue(lease.Owner.Owner.Uid, out UidAccount? account))
-            _accounts[lease.Owner.Owner.Uid] = account = new UidAccount();
+        UidAccount account = Account(lease.Owner.Owner.Uid);
         account.Leases++;
         account.Bytes += bytes;
         _byId.Add(lease.Id, lease);

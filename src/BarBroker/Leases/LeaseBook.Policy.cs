@@ -16,7 +16,10 @@ internal sealed partial class LeaseBook
         null,
         null,
         ImmutableDictionary<string, string>.Empty,
-        "");
+        "")
+    {
+        Priority = lease.Terms.Priority,
+    };
 
     public void Reconfigure(LeaseOptions options)
     {
@@ -28,6 +31,30 @@ internal sealed partial class LeaseBook
     {
         lock (_lock)
             return [.. _byId.Values.Where(static l => l.IsLive).OrderBy(static l => l.Epoch)];
+    }
+
+    public ImmutableArray<Waiter> WaitingNow()
+    {
+        lock (_lock)
+            return [.. _slots.SelectMany(static s => Enumerable.Range(0, s.Waiters.Count).Select(i => s.Waiters[i])).Distinct()];
+    }
+
+    /// <summary>The waiters go on by these terms, where they are in their queues, or are refused. All at once, so that none is granted on old terms what another one leaves.</summary>
+    public void Adopt(IReadOnlyList<(Waiter Waiter, LeaseTerms? Terms, LeaseException? Refusal)> decisions)
+    {
+        using Transition _ = Enter();
+        foreach (var (waiter, terms, refusal) in decisions)
+        {
+            if (!waiter.Owner.Waiters.Contains(waiter))
+                continue;
+            waiter.Terms = terms ?? waiter.Terms;
+            if (refusal is not null)
+                Refuse(waiter, refusal, WaitOutcome.Refused);
+            else if (Array.Find(waiter.Slots, s => !terms!.AllowsDevice(s.Name)) is { } forbidden)
+                Refuse(waiter, new LeaseException(LeaseError.Denied, $"policy rule {terms!.RuleName}, which has come into force meanwhile, does not allow device {forbidden.Name}; ask again") { Field = "device", Device = forbidden.Name }, WaitOutcome.Refused);
+        }
+
+        WakeAll();
     }
 
     /// <summary>The lease goes on by these terms, but never for longer than it would have. True if by them it should have ended, and now does.</summary>

@@ -31,6 +31,8 @@ internal sealed partial class LeaseBook
                 SweepLease(lease, now);
             else if (entry is DeviceSlot slot)
                 PostRecycle(slot);
+            else if (entry is Waiter waiter)
+                TimeOut(waiter, now);
         }
     }
 

@@ -7,7 +7,7 @@ namespace BarBroker.Leases;
 
 /// <summary>
 /// All leases and devices, and every transition of them. The parts: grants (what an acquire does), ends (how a lease ends and what proves it),
-/// devices (open, close, lost, reset), sweep (what time does), queries.
+/// devices (open, close, lost, reset), sweep (what time does), waiting (whose turn it is), places (where waiters will go), preemption, policy, queries.
 /// </summary>
 /// <remarks>
 /// <para>
@@ -179,6 +179,7 @@ internal sealed partial class LeaseBook : IDisposable
     {
         public void Dispose()
         {
+            book.ServeWoken();
             long due = book._deadlines.EarliestDue;
             book._lock.Exit();
             book._sweeper.Arm(due);

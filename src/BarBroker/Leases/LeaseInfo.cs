@@ -10,6 +10,8 @@ namespace BarBroker.Leases;
 /// <param name="Epoch">Fencing token; grows with every grant.</param>
 /// <param name="Remaining">Until the deadline; null once the end was decided.</param>
 /// <param name="RecallRemaining">Until the revoke, while recalled; else null.</param>
+/// <param name="RecallReason">What it ends with when that is over; None unless recalled.</param>
+/// <param name="RecallAcknowledged">Its client has said that it knows.</param>
 /// <param name="RevokeError">What the last failed attempt said, or empty.</param>
 /// <param name="PolicyRule">The rule that it was granted by; empty without a policy.</param>
 /// <param name="LifetimeRemaining">Until the end that no renewal moves; null where there is none, or once the end was decided.</param>
@@ -33,4 +35,8 @@ internal sealed record LeaseInfo(
     int RevokeAttempts,
     string RevokeError,
     string PolicyRule,
-    TimeSpan? LifetimeRemaining);
+    TimeSpan? LifetimeRemaining,
+    int Priority = 0,
+    EndReason RecallReason = EndReason.None,
+    string RecallDetail = "",
+    bool RecallAcknowledged = false);

@@ -83,31 +83,36 @@ internal sealed class LeaseManager : IAsyncDisposable
 
     /// <summary>
     /// Decides anew about every living lease by the policy in force: what it does not allow ends (Policy), after the grace that the lease was granted with, and the rest
-    /// lives no longer than the new terms say. Quotas take nothing away. Returns how many leases end.
+    /// lives no longer than the new terms say. What waits goes on by the new terms, or is refused. Quotas take nothing away. Returns how many leases end.
     /// </summary>
     public int ApplyPolicy()
     {
         _applied = _policy;
+        // First what waits: what is granted meanwhile lives by the time that is listed.
+        ApplyPolicy(_book.WaitingNow());
         return _book.Living().Count(ApplyPolicy);
     }
 
     /// <summary>Completes when every device was tried to be opened once, whatever came of it.</summary>
     public Task WaitFirstOpenAsync(CancellationToken cancellation) => Task.WhenAll(_book.Slots.Select(static s => s.FirstOpen.Task)).WaitAsync(cancellation);
 
-    /// <summary>Sets the ranges aside, exports the buffers on the device's thread, and issues the ticket. Cancelling it leaves no lease behind.</summary>
+    /// <summary>
+    /// Sets the ranges aside, after waiting for them if the request wants that, exports the buffers on the device's thread, and issues the ticket. Cancelling it leaves no
+    /// lease and no waiter behind.
+    /// </summary>
     public async ValueTask<Grant> AcquireAsync(AcquireRequest request, LeaseOwner owner, CancellationToken cancellation)
     {
         cancellation.ThrowIfCancellationRequested();
         LeaseTerms terms = Admit(request, owner);
         PendingGrant pending = _book.BeginAcquire(request, owner, terms);
-        AfterRegistering(pending.Lease, terms);
+        AfterRegistering(pending.Claim, terms);
         try
         {
             return await pending.Task.WaitAsync(cancellation).ConfigureAwait(false);
         }
         catch (OperationCanceledException)
         {
-            _book.Abandon(pending.Lease);
+            _book.Abandon(pending.Claim);
             throw;
         }
     }
@@ -116,16 +121,16 @@ internal sealed class LeaseManager : IAsyncDisposable
     /// Sets the ranges aside, exports the buffers on the device's thread, and gives them to the recipient, without a ticket. Neither waits nor does any I/O.
     /// A refusal that is known at once is thrown, and the recipient not told.
     /// </summary>
-    public Lease BeginAcquire(AcquireRequest request, LeaseOwner owner, IAcquireRecipient recipient)
+    public Claim BeginAcquire(AcquireRequest request, LeaseOwner owner, IAcquireRecipient recipient)
     {
         LeaseTerms terms = Admit(request, owner);
-        Lease lease = _book.BeginDelivery(request, owner, terms, recipient);
-        AfterRegistering(lease, terms);
-        return lease;
+        Claim claim = _book.BeginDelivery(request, owner, terms, recipient);
+        AfterRegistering(claim, terms);
+        return claim;
     }
 
     /// <summary>The recipient gave up. No lease is left behind, unless another acquire with the same request id waits for it or has got it.</summary>
-    public void Abandon(Lease lease, IAcquireRecipient recipient) => _book.Abandon(lease, recipient);
+    public void Abandon(Claim claim, IAcquireRecipient recipient) => _book.Abandon(claim, recipient);
 
     /// <summary>Makes the lease Active. A wrong, used or expired ticket, or another uid's, is NotFound; that of a lease that ended is Ended.</summary>
     public Redemption Redeem(ReadOnlySpan<byte> ticket, uint uid) => _book.Redeem(ticket, uid);
@@ -147,6 +152,9 @@ internal sealed class LeaseManager : IAsyncDisposable
     /// <summary>Announces that the lease will be revoked after the grace, for that reason. A shorter grace than one already announced wins.</summary>
     public LeaseInfo Recall(string leaseId, TimeSpan grace, EndReason reason, string detail) => _book.Recall(leaseId, grace, reason, detail);
 
+    /// <summary>The client knows of the recall. It moves no deadline.</summary>
+    public LeaseInfo AcknowledgeRecall(string leaseId, uint uid) => _book.AcknowledgeRecall(leaseId, uid);
+
     /// <summary>Waits until the lease is Ended or Stuck.</summary>
     public Task<LeaseInfo> WaitEndedAsync(string leaseId, CancellationToken cancellation) =>
         _book.EndAndWait(leaseId, null, EndReason.None, "").WaitAsync(cancellation);
@@ -159,6 +167,9 @@ internal sealed class LeaseManager : IAsyncDisposable
 
     /// <summary>By epoch.</summary>
     public ImmutableArray<LeaseInfo> List(LeaseFilter filter) => _book.List(filter);
+
+    /// <summary>Acquires that wait, by device and position; those that wait for any device come once for each. None if the filter names states.</summary>
+    public ImmutableArray<WaiterInfo> Waiting(LeaseFilter filter) => _book.Waiting(filter);
 
     public ImmutableArray<DeviceInfo> Devices() => _book.Devices();
 
@@ -211,10 +222,32 @@ internal sealed class LeaseManager : IAsyncDisposable
     /// A policy that came between the decision and the registration may have been applied before the lease was there: then that is done here. (It is seen here, because
     /// it was set before the book's lock was taken to list what lives.)
     /// </summary>
-    private void AfterRegistering(Lease lease, LeaseTerms terms)
+    private void AfterRegistering(Claim claim, LeaseTerms terms)
     {
-        if (terms.Policy != _policy && _applied == _policy)
-            ApplyPolicy(lease);
+        if (terms.Policy == _policy || _applied != _policy)
+            return;
+        if (claim is Waiter waiter)
+            ApplyPolicy([waiter]);
+        else
+            ApplyPolicy((Lease)claim);
+    }
+
+    private void ApplyPolicy(ImmutableArray<Waiter> waiters)
+    {
+        var decisions = new List<(Waiter, LeaseTerms?, LeaseException?)>(waiters.Length);
+        foreach (Waiter waiter in waiters)
+        {
+            try
+            {
+                decisions.Add((waiter, _policy.Decide(waiter.Request, waiter.Owner.Owner), null));
+            }
+            catch (LeaseException refusal)
+            {
+                decisions.Add((waiter, null, refusal));
+            }
+        }
+
+        _book.Adopt(decisions);
     }
 
     /// <summary>What a policy asks of a process is read here, outside of the book's lock.</summary>

@@ -15,8 +15,17 @@ internal sealed class OwnerRecord(LeaseOwner owner)
     /// <summary>Leases that have not ended.</summary>
     public HashSet<Lease> Leases { get; } = [];
 
-    public Lease? FindByRequestId(string requestId) =>
-        requestId.Length > 0 && _byRequestId is not null && _byRequestId.TryGetValue(requestId, out Lease? lease) ? lease : null;
+    /// <summary>Its acquires that wait. Few, as policy has it.</summary>
+    public HashSet<Waiter> Waiters { get; } = [];
+
+    public Claim? FindByRequestId(string requestId)
+    {
+        if (requestId.Length == 0)
+            return null;
+        if (_byRequestId is not null && _byRequestId.TryGetValue(requestId, out Lease? lease))
+            return lease;
+        return Waiters.Count == 0 ? null : Waiters.FirstOrDefault(w => w.Request.RequestId == requestId);
+    }
 
     public void RememberRequestId(Lease lease)
     {

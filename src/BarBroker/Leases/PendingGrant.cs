@@ -2,5 +2,8 @@
 
 namespace BarBroker.Leases;
 
-/// <summary>An acquire whose ranges are set aside. <paramref name="Task"/> completes when the buffers are exported, or fails when the lease ended before.</summary>
-internal readonly record struct PendingGrant(Lease Lease, Task<Grant> Task);
+/// <summary>
+/// An acquire whose ranges are set aside, or that waits for some. <paramref name="Task"/> completes when the buffers are exported, or fails when the lease ended, or the wait
+/// was over, before.
+/// </summary>
+internal readonly record struct PendingGrant(Claim Claim, Task<Grant> Task);

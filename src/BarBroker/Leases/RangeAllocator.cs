@@ -17,7 +17,7 @@ namespace BarBroker.Leases;
 /// coarse alignment may look at more holes, those that are large enough but wrongly placed.
 /// </para>
 /// </remarks>
-internal sealed class RangeAllocator<T> where T : class
+internal sealed partial class RangeAllocator<T> where T : class
 {
     /// <summary>As many ranges as a request may name.</summary>
     public const int MaxRanges = 64;

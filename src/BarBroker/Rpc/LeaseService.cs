@@ -75,16 +75,22 @@ internal sealed class LeaseService(LeaseManager leases, ClientRegistry registry,
         return new V1.ReleaseResponse { Lease = lease.ToWire() };
     }
 
+    public override Task<V1.AcknowledgeRecallResponse> AcknowledgeRecall(V1.AcknowledgeRecallRequest request, ServerCallContext context) =>
+        Task.FromResult(new V1.AcknowledgeRecallResponse { Lease = leases.AcknowledgeRecall(request.LeaseId, Caller.Of(context).Uid).ToWire() });
+
     public override Task<V1.GetLeaseResponse> GetLease(V1.GetLeaseRequest request, ServerCallContext context) =>
         Task.FromResult(new V1.GetLeaseResponse { Lease = leases.Get(request.LeaseId, Caller.Of(context).Uid).ToWire() });
 
     public override Task<V1.ListLeasesResponse> ListLeases(V1.ListLeasesRequest request, ServerCallContext context)
     {
         var response = new V1.ListLeasesResponse();
-        foreach (var lease in leases.List(LeaseFilter.All with { Uid = Caller.Of(context).Uid, IncludeEnded = request.IncludeEnded }))
+        var own = LeaseFilter.All with { Uid = Caller.Of(context).Uid, IncludeEnded = request.IncludeEnded };
+        foreach (var lease in leases.List(own))
         {
             response.Leases.Add(lease.ToWire());
         }
+
+        response.Waiting.Add(leases.Waiting(own).Select(LeaseWire.ToWire));
 
         return Task.FromResult(response);
     }

@@ -26,10 +26,13 @@ internal sealed class OperatorService(
     {
         Authorize(context, OperatorRights.Read);
         var response = new V1.OperatorListLeasesResponse();
-        foreach (var lease in leases.List(RequestReader.Read(request.Selector, request.IncludeEnded)))
+        var filter = RequestReader.Read(request.Selector, request.IncludeEnded);
+        foreach (var lease in leases.List(filter))
         {
             response.Leases.Add(lease.ToWire());
         }
+
+        response.Waiting.Add(leases.Waiting(filter).Select(LeaseWire.ToWire));
 
         return Task.FromResult(response);
     }

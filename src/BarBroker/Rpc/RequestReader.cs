@@ -17,8 +17,6 @@ internal static class RequestReader
     public static AcquireRequest Read(V1.AcquireRequest request)
     {
         RefuseUnhonoured(request.Pool.Length > 0, "pool");
-        RefuseUnhonoured(request.Wait is not null, "wait");
-        RefuseUnhonoured(request.Priority != 0, "priority");
         var buffers = ImmutableArray.CreateBuilder<BufferRequest>(request.Buffers.Count);
         foreach (var buffer in request.Buffers)
         {
@@ -33,7 +31,11 @@ internal static class RequestReader
             ReadDuration(request.Ttl, "ttl"),
             ReadDuration(request.HangLimit, "hang_limit"),
             ReadLabels(request.Labels),
-            request.RequestId);
+            request.RequestId)
+        {
+            Wait = ReadDuration(request.Wait, "wait"),
+            Priority = request.HasPriority ? request.Priority : null,
+        };
     }
 
     /// <summary>Null: absent. Longer than .NET has numbers for is as long as it has.</summary>

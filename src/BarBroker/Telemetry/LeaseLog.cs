@@ -26,8 +26,11 @@ internal sealed partial class LeaseLog(ILogger<LeaseLog> log) : ILeaseObserver
             case LeaseState.Active:
                 Active(log, lease.Id, lease.Device, owner.Uid, owner.Pid);
                 break;
+            case LeaseState.Recalled when lease.RecallAcknowledged:
+                Acknowledged(log, lease.Id, lease.Device, owner.Uid, owner.Pid);
+                break;
             case LeaseState.Recalled:
-                Recalled(log, lease.Id, lease.Device, owner.Uid, owner.Pid, lease.RecallRemaining ?? TimeSpan.Zero, lease.EndDetail);
+                Recalled(log, lease.Id, lease.Device, owner.Uid, owner.Pid, lease.RecallRemaining ?? TimeSpan.Zero, lease.RecallReason, lease.RecallDetail);
                 break;
             case LeaseState.Revoking:
                 Revoking(log, lease.Id, lease.Device, owner.Uid, owner.Pid, lease.EndReason, lease.EndDetail);
@@ -69,8 +72,11 @@ internal sealed partial class LeaseLog(ILogger<LeaseLog> log) : ILeaseObserver
     [LoggerMessage(EventId = 2, Level = LogLevel.Debug, Message = "Lease {Lease} on {Device} active: uid {Uid}, process {Pid}")]
     private static partial void Active(ILogger log, string lease, string device, uint uid, int pid);
 
-    [LoggerMessage(EventId = 3, Level = LogLevel.Information, Message = "Lease {Lease} on {Device} recalled: uid {Uid}, process {Pid}, revoked in {Grace} ({Detail})")]
-    private static partial void Recalled(ILogger log, string lease, string device, uint uid, int pid, TimeSpan grace, string detail);
+    [LoggerMessage(EventId = 3, Level = LogLevel.Information, Message = "Lease {Lease} on {Device} recalled: uid {Uid}, process {Pid}, revoked in {Grace}, {Reason} ({Detail})")]
+    private static partial void Recalled(ILogger log, string lease, string device, uint uid, int pid, TimeSpan grace, EndReason reason, string detail);
+
+    [LoggerMessage(EventId = 7, Level = LogLevel.Debug, Message = "Lease {Lease} on {Device}: its client knows of the recall: uid {Uid}, process {Pid}")]
+    private static partial void Acknowledged(ILogger log, string lease, string device, uint uid, int pid);
 
     [LoggerMessage(EventId = 4, Level = LogLevel.Debug, Message = "Lease {Lease} on {Device} ends: uid {Uid}, process {Pid}, {Reason} ({Detail})")]
     private static partial void Revoking(ILogger log, string lease, string device, uint uid, int pid, EndReason reason, string detail);

@@ -26,6 +26,7 @@ internal sealed class LeaseMetrics : IDisposable
     private readonly Histogram<double> _acquires;
     private readonly Histogram<double> _revokes;
     private readonly Histogram<double> _lateness;
+    private readonly Histogram<double> _waits;
     private readonly Counter<long> _grants;
     private readonly Counter<long> _ends;
     private readonly Counter<long> _failures;
@@ -36,6 +37,7 @@ internal sealed class LeaseMetrics : IDisposable
         _acquires = _meter.CreateHistogram("barbroker.acquire.duration", "s", "From the ranges set aside to the buffers exported.", null, Durations);
         _revokes = _meter.CreateHistogram("barbroker.revoke.duration", "s", "From the decision to end a lease to the proof that access is over.", null, Durations);
         _lateness = _meter.CreateHistogram("barbroker.expiry.lateness", "s", "From a deadline of a lease to the sweep that acted on it.", null, Durations);
+        _waits = _meter.CreateHistogram("barbroker.wait.duration", "s", "How long acquires waited in a queue, by how the wait ended.", null, Durations);
         _grants = _meter.CreateCounter<long>("barbroker.lease.grants", null, "Leases granted.");
         _ends = _meter.CreateCounter<long>("barbroker.lease.ends", null, "Leases ended, by reason; also those that ended before they were granted.");
         _failures = _meter.CreateCounter<long>("barbroker.revoke.failures", null, "Attempts to revoke a lease that failed, or did not answer in time.");
@@ -48,6 +50,7 @@ internal sealed class LeaseMetrics : IDisposable
     public void Observe(LeaseBook book)
     {
         _meter.CreateObservableGauge("barbroker.leases", () => LiveStates.Select(s => new Measurement<int>(book.Count(s), Tag("state", Text(s)))), null, "Leases that have not ended, by state.");
+        _meter.CreateObservableGauge("barbroker.waiting", () => book.Devices().Select(d => new Measurement<int>(d.Waiting, Tag("device", d.Name))), null, "Acquires that wait for a device; those for any device count for each.");
         _meter.CreateObservableGauge("barbroker.bar.bytes", () => BarBytes(book), "By", "Bytes of a BAR, by use.");
         _meter.CreateObservableGauge("barbroker.stuck.leases", () => book.Count(LeaseState.Stuck), null, "Leases whose revoke failed or does not answer. Anything but 0 wants an operator.");
         _meter.CreateObservableGauge("barbroker.stuck.oldest", () => book.OldestStuck().TotalSeconds, "s", "Since the end of the oldest stuck lease was decided.");
@@ -67,6 +70,8 @@ internal sealed class LeaseMetrics : IDisposable
         if (duration is { } d)
             _revokes.Record(d.TotalSeconds, Tag("device", device));
     }
+
+    public void Waited(WaitOutcome outcome, TimeSpan duration) => _waits.Record(duration.TotalSeconds, Tag("outcome", Text(outcome)));
 
     public void ExpiredLate(TimeSpan lateness) => _lateness.Record(lateness.TotalSeconds);
 
@@ -101,6 +106,14 @@ internal sealed class LeaseMetrics : IDisposable
         LeaseState.Revoking => "revoking",
         LeaseState.Stuck => "stuck",
         _ => "ended",
+    };
+
+    private static string Text(WaitOutcome outcome) => outcome switch
+    {
+        WaitOutcome.Granted => "granted",
+        WaitOutcome.TimedOut => "timed_out",
+        WaitOutcome.Cancelled => "cancelled",
+        _ => "refused",
     };
 
     private static string Text(EndReason reason) => reason switch

@@ -17,6 +17,7 @@ internal static class DeviceWire
             Detail = device.Detail,
             Leases = (uint)device.Leases,
             Generation = (uint)device.Generation,
+            Waiting = (uint)device.Waiting,
         };
         foreach (var bar in device.Bars)
         {

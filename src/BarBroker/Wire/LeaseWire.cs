@@ -31,6 +31,10 @@ internal static class LeaseWire
             RevokeError = lease.RevokeError,
             PolicyRule = lease.PolicyRule,
             LifetimeRemaining = lease.LifetimeRemaining?.ToWire(),
+            Priority = lease.Priority,
+            RecallReason = lease.RecallReason.ToWire(),
+            RecallDetail = lease.RecallDetail,
+            RecallAcknowledged = lease.RecallAcknowledged,
         };
         foreach (var buffer in lease.Buffers)
         {
@@ -38,6 +42,30 @@ internal static class LeaseWire
         }
 
         foreach (var (key, value) in lease.Labels)
+        {
+            message.Labels.Add(key, value);
+        }
+
+        return message;
+    }
+
+    public static V1.Waiting ToWire(this WaiterInfo waiter)
+    {
+        var message = new V1.Waiting
+        {
+            Device = waiter.Device,
+            Position = (uint)waiter.Position,
+            Owner = waiter.Owner.ToWire(),
+            Size = waiter.Bytes,
+            Access = waiter.Access.ToWire(),
+            Priority = waiter.Priority,
+            Waited = waiter.Waited.ToWire(),
+            Remaining = waiter.Remaining.ToWire(),
+            Preempts = waiter.HasPreempted,
+            PolicyRule = waiter.PolicyRule,
+        };
+        message.Kept.Add(waiter.Kept.Select(ToWire));
+        foreach (var (key, value) in waiter.Labels)
         {
             message.Labels.Add(key, value);
         }

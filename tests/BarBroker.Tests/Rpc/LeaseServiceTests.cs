@@ -61,23 +61,66 @@ public sealed class LeaseServiceTests : BrokerTest
         Assert.Equal(first.Id, second.Id);
     }
 
-    [Theory]
-    [InlineData("pool")]
-    [InlineData("wait")]
-    [InlineData("priority")]
-    public async Task Acquire_FieldNotHonoured_UnimplementedNamesIt(string field)
+    [Fact]
+    public async Task Acquire_FieldNotHonoured_UnimplementedNamesIt()
     {
         var request = Sized(Page);
-        AcquireRequest.Descriptor.FindFieldByName(field).Accessor.SetValue(request, field switch
-        {
-            "pool" => "any",
-            "wait" => new Duration { Seconds = 1 },
-            _ => 1,
-        });
+        request.Pool = "any";
 
         var (_, detail) = await Refused(StatusCode.Unimplemented, Client.AcquireAsync(request, cancellationToken: Cancellation));
 
-        Assert.Equal(field, detail?.Field);
+        Assert.Equal("pool", detail?.Field);
+    }
+
+    [Fact]
+    public async Task Acquire_Wait_AnsweredWhenThereIsRoom()
+    {
+        var holder = await Acquire(1 << 20);
+        var request = Sized(Page);
+        request.Wait = new Duration { Seconds = 60 };
+        var waiting = Client.AcquireAsync(request, cancellationToken: Cancellation).ResponseAsync;
+        Waiting? waiter = null;
+        await Wait.Until(async () => (waiter = (await Client.ListLeasesAsync(new(), cancellationToken: Cancellation)).Waiting.FirstOrDefault()) is not null, "the acquire waits");
+        Assert.Equal((1u, (ulong)Page, (ulong)Page), (waiter!.Position, waiter.Size, Assert.Single(waiter.Kept).Size));
+        Assert.Equal(1u, (await Client.ListDevicesAsync(new(), cancellationToken: Cancellation)).Devices[0].Waiting);
+
+        await Client.ReleaseAsync(new ReleaseRequest { LeaseId = holder.Id }, cancellationToken: Cancellation);
+
+        Assert.Equal(LeaseState.Granted, (await waiting).Lease.State);
+    }
+
+    [Fact]
+    public async Task AcknowledgeRecall_RecalledLease_IsShownAndMovesNoDeadline()
+    {
+        var lease = await Acquire();
+        Assert.False((await Acknowledge()).RecallAcknowledged);
+        using var revoke = Operator.Revoke(new RevokeRequest { LeaseIds = { lease.Id }, Grace = new Duration { Seconds = 60 }, Comment = "why", NoWait = true }, cancellationToken: Cancellation);
+        await Wait.Until(async () => (await Client.GetLeaseAsync(new GetLeaseRequest { LeaseId = lease.Id }, cancellationToken: Cancellation)).Lease.State == LeaseState.Recalled, "the lease is recalled");
+
+        var acknowledged = await Acknowledge();
+
+        Assert.Equal((LeaseState.Recalled, EndReason.Operator, true), (acknowledged.State, acknowledged.RecallReason, acknowledged.RecallAcknowledged));
+        Assert.EndsWith(": why", acknowledged.RecallDetail, StringComparison.Ordinal);
+        Assert.InRange(acknowledged.RecallRemaining.ToTimeSpan().TotalSeconds, 1, 60);
+        await Refused(StatusCode.NotFound, Client.AcknowledgeRecallAsync(new AcknowledgeRecallRequest { LeaseId = "ls-none" }, cancellationToken: Cancellation));
+
+        async Task<Lease> Acknowledge() => (await Client.AcknowledgeRecallAsync(new AcknowledgeRecallRequest { LeaseId = lease.Id }, cancellationToken: Cancellation)).Lease;
+    }
+
+    [Fact]
+    public async Task Acquire_WaitAndTheCallIsCancelled_NothingWaitsAnyMore()
+    {
+        await Acquire(1 << 20);
+        var request = Sized(Page);
+        request.Wait = new Duration { Seconds = 60 };
+        using var gone = new CancellationTokenSource();
+        var waiting = Client.AcquireAsync(request, cancellationToken: gone.Token).ResponseAsync;
+        await Wait.Until(async () => (await Client.ListLeasesAsync(new(), cancellationToken: Cancellation)).Waiting.Count == 1, "the acquire waits");
+
+        await gone.CancelAsync();
+
+        await Assert.ThrowsAsync<RpcException>(() => waiting);
+        await Wait.Until(async () => (await Client.ListLeasesAsync(new(), cancellationToken: Cancellation)).Waiting.Count == 0, "nothing waits");
     }
 
     [Fact]

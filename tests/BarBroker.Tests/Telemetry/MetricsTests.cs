@@ -4,6 +4,8 @@ using System.Text.RegularExpressions;
 using BarBroker.Testing;
 using BarBroker.Tests.Hosting;
 using BarBroker.V1;
+using Google.Protobuf.WellKnownTypes;
+using Grpc.Core;
 
 namespace BarBroker.Tests.Telemetry;
 
@@ -17,6 +19,11 @@ public sealed partial class MetricsTests : BrokerTest
     {
         var released = await Acquire();
         await Client.ReleaseAsync(new ReleaseRequest { LeaseId = released.Id }, cancellationToken: Cancellation);
+        await Acquire();
+
+        await Refused(StatusCode.ResourceExhausted, Client.AcquireAsync(
+            new AcquireRequest { Device = "sim0", Buffers = { new BufferRequest { Ranges = { new V1.Range { Offset = 0, Length = Page } } } }, Wait = new Duration { Nanos = 1_000_000 } },
+            cancellationToken: Cancellation));
 
         var served = NamePattern().Matches(await Scrape()).Select(match => match.Groups[1].Value).ToHashSet();
         var documented = RowPattern().Matches(await File.ReadAllTextAsync(Path.Combine(Repository.Root, "docs/metrics.md"), Cancellation))

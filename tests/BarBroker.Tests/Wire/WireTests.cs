@@ -46,7 +46,11 @@ public sealed class WireTests
             2,
             "EIO",
             "storage",
-            TimeSpan.FromSeconds(50));
+            TimeSpan.FromSeconds(50),
+            Priority: 3,
+            RecallReason: EndReason.Preempted,
+            RecallDetail: "why",
+            RecallAcknowledged: true);
 
         var message = lease.ToWire();
 

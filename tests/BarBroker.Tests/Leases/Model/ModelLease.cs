@@ -56,6 +56,8 @@ internal sealed class ModelLease
 
     public long LifeDeadline { get; set; } = Never;
 
+    public int Priority { get; init; }
+
     public long LifeNotice { get; set; } = Never;
 
     public long RecallDeadline { get; set; } = Never;

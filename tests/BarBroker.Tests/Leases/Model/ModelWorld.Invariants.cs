@@ -20,6 +20,8 @@ internal sealed partial class ModelWorld
     /// <summary>Compares each lease with what the step may and must have done to it.</summary>
     private void Reconcile()
     {
+        AdoptGranted();
+        ExpectEndsOfWaits();
         Dictionary<string, LeaseInfo> infos = Manager.List(Everything).ToDictionary(static l => l.Id);
         ExpectCollateral(infos);
         foreach (ModelLease lease in _leases.ToArray())
@@ -33,6 +35,7 @@ internal sealed partial class ModelWorld
                 continue;
             }
 
+            AdoptPreemption(lease, info);
             Decide(lease, info.EndReason);
             Assert.Equal(lease.Live, info.State < LeaseState.Revoking);
             if (lease.Live)
@@ -41,6 +44,8 @@ internal sealed partial class ModelWorld
             lease.Ended = info.State == LeaseState.Ended;
             Assert.Equal((info.State, info.EndReason), ToldLast(lease.Id));
         }
+
+        _granted.Clear();
     }
 
     /// <summary>Where a device can only be revoked as a whole, the end of one exported lease is the end of all.</summary>
@@ -101,6 +106,7 @@ internal sealed partial class ModelWorld
             ImmutableArray<Segment> segments = Manager.Segments(fake.Name);
             foreach (BarUsage bar in device.Bars)
                 CheckBar(bar, held, [.. segments.Where(s => s.Bar == bar.Bar)]);
+            CheckQueue(d, device);
         }
     }
 
@@ -148,40 +154,53 @@ internal sealed partial class ModelWorld
         return last is null ? default : (last.State, last.EndReason);
     }
 
+    private static ulong BytesOf(AcquireRequest request) => request.Buffers.Aggregate(0UL, static (sum, b) => sum + b.Size + b.Ranges.Aggregate(0UL, static (s, r) => s + r.Length));
+
+    private bool IsOverQuota(AcquireRequest request, LeaseOwner owner, ModelTerms terms)
+    {
+        ModelLease[] ofUid = [.. _leases.Where(l => !l.Ended && l.Owner.Uid == owner.Uid)];
+        return ofUid.Length >= terms.MaxLeases
+            || ofUid.Aggregate(BytesOf(request), static (sum, l) => sum + l.Bytes) > Options.MaxBytesPerUid;
+    }
+
+    private bool IsOtherUsers(int device, LeaseOwner owner) => device == 1 && _leases.Exists(l => !l.Ended && l.Device == device && l.Owner.Uid != owner.Uid);
+
     private LeaseError? PredictRefusal(AcquireRequest request, int device, LeaseOwner owner)
     {
         if (_shuttingDown)
             return LeaseError.Unavailable;
-        ModelLease[] ofUid = [.. _leases.Where(l => !l.Ended && l.Owner.Uid == owner.Uid)];
-        ulong bytes = request.Buffers.Aggregate(0UL, static (sum, b) => sum + b.Size + b.Ranges.Aggregate(0UL, static (s, r) => s + r.Length));
-        if (ofUid.Length >= TermsOf(owner).MaxLeases || ofUid.Aggregate(bytes, static (sum, l) => sum + l.Bytes) > Options.MaxBytesPerUid)
+        if (IsOverQuota(request, owner, TermsOf(owner)))
             return LeaseError.Quota;
         DeviceState state = Manager.Device(Name(device)).State;
         if (state != DeviceState.Ready)
             return LeaseError.Unavailable;
-        if (device == 1 && _leases.Exists(l => !l.Ended && l.Device == device && l.Owner.Uid != owner.Uid))
+        if (IsOtherUsers(device, owner))
             return LeaseError.NoRoom;
         return request.Buffers.All(b => HasRoom(device, b, request.Access)) ? null : LeaseError.NoRoom;
     }
 
-    private bool HasRoom(int device, BufferRequest buffer, BufferAccess access)
+    /// <param name="kept">What is kept for somebody else.</param>
+    private bool HasRoom(int device, BufferRequest buffer, BufferAccess access, IReadOnlyCollection<LeaseBuffer>? kept = null)
     {
         if (buffer.Size == 0)
         {
+            if (kept?.Any(k => k.Bar == buffer.Bar && k.Ranges.Any(r => buffer.Ranges.Any(w => r.Offset < w.End && w.Offset < r.End))) == true)
+                return false;
             bool shared = access == BufferAccess.ReadOnly;
             return !_leases.Exists(l => !l.Ended && l.Device == device && !(shared && l.ReadOnly && l.Live)
                 && l.Buffers.Any(b => b.Bar == buffer.Bar && b.Ranges.Any(r => buffer.Ranges.Any(w => r.Offset < w.End && w.Offset < r.End))));
         }
 
-        List<BarRange> usable = [.. Holes(device, buffer.Bar, buffer.Alignment).Select(static h => h.Usable)];
+        List<BarRange> usable = [.. Holes(device, buffer.Bar, buffer.Alignment, kept).Select(static h => h.Usable)];
         return usable.Exists(u => u.Length >= buffer.Size) || (buffer.AllowSplit && usable.Aggregate(0UL, static (sum, u) => sum + u.Length) >= buffer.Size);
     }
 
     /// <summary>The holes before this lease, each with what of it starts aligned.</summary>
-    private List<(BarRange Hole, BarRange Usable)> Holes(int device, int bar, ulong alignment)
+    private List<(BarRange Hole, BarRange Usable)> Holes(int device, int bar, ulong alignment, IReadOnlyCollection<LeaseBuffer>? kept = null)
     {
         alignment = Math.Max(alignment, Page);
         HashSet<ulong> taken = [.. _leases.Where(l => !l.Ended && l.Device == device).SelectMany(static l => l.Buffers).Where(b => b.Bar == bar).SelectMany(static b => b.Ranges).SelectMany(PagesOf)];
+        taken.UnionWith((kept ?? []).Where(k => k.Bar == bar).SelectMany(static k => k.Ranges).SelectMany(PagesOf));
         ulong pages = bar == 0 ? 16UL : 64;
         List<(BarRange, BarRange)> holes = [];
         for (ulong start = 0; start < pages; start++)
@@ -201,7 +220,8 @@ internal sealed partial class ModelWorld
         return holes;
     }
 
-    private void CheckPlace(int device, BufferRequest wanted, LeaseBuffer got)
+    /// <param name="isExact">Nothing was kept for anybody: the place is the one that the rule says.</param>
+    private void CheckPlace(int device, BufferRequest wanted, LeaseBuffer got, bool isExact)
     {
         Assert.Equal(wanted.Bar, got.Bar);
         if (wanted.Size == 0)
@@ -212,11 +232,14 @@ internal sealed partial class ModelWorld
 
         Assert.Equal(wanted.Size, got.Size);
         Assert.Equal(wanted.Size, got.Ranges.Aggregate(0UL, static (sum, r) => sum + r.Length));
+        Assert.True(wanted.AllowSplit || got.Ranges.Length == 1, "several ranges without leave");
+        Assert.All(got.Ranges, r => Assert.True(BitOperations.TrailingZeroCount(r.Offset | (1UL << 63)) >= BitOperations.TrailingZeroCount(Math.Max(wanted.Alignment, Page)), $"{r} is not aligned to 0x{wanted.Alignment:x}"));
+        if (!isExact)
+            return;
         List<(BarRange Hole, BarRange Usable)> fits = [.. Holes(device, wanted.Bar, wanted.Alignment).Where(h => h.Usable.Length >= wanted.Size)];
         if (fits.Count > 0)
             Assert.Equal(fits.MinBy(static h => (h.Hole.Length, h.Hole.Offset)).Usable.Offset, Assert.Single(got.Ranges).Offset);
         else
             Assert.True(wanted.AllowSplit && got.Ranges.Length > 1, "several ranges without need");
-        Assert.All(got.Ranges, r => Assert.True(BitOperations.TrailingZeroCount(r.Offset | (1UL << 63)) >= BitOperations.TrailingZeroCount(Math.Max(wanted.Alignment, Page)), $"{r} is not aligned to 0x{wanted.Alignment:x}"));
     }
 }

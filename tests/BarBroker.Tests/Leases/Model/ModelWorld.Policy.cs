@@ -11,7 +11,7 @@ internal sealed partial class ModelWorld
     /// <summary>What the rules of <see cref="Options"/> and <see cref="Strict"/> come to.</summary>
     private ModelTerms TermsOf(LeaseOwner owner) => (_strict, owner.Uid == ShortUid) switch
     {
-        (false, false) => new ModelTerms(ModelLease.Never, 0, Options.MaxLeasesPerUid),
+        (false, false) => new ModelTerms(ModelLease.Never, 1_000, Options.MaxLeasesPerUid),
         (false, true) => new ModelTerms(12_000, 3_000, 5),
         (true, false) => new ModelTerms(ModelLease.Never, 1_000, Options.MaxLeasesPerUid, NotDevice: 1, SizedOnly: true),
         (true, true) => new ModelTerms(6_000, 0, 3),
@@ -26,6 +26,12 @@ internal sealed partial class ModelWorld
             return;
         foreach (ModelLease lease in _leases.Where(static l => l.Live))
             ExpectPolicy(lease, TermsOf(lease.Owner));
+        foreach (ModelWaiter waiter in _waiters)
+        {
+            waiter.Terms = TermsOf(waiter.Owner);
+            waiter.MayBeRefused |= waiter.Devices.Any(d => waiter.Terms.Refuses(d, NamesRanges(waiter.Request)));
+        }
+
         Manager.ApplyPolicy();
     }
 

@@ -19,6 +19,9 @@ internal sealed partial class ModelWorld : IDisposable
     /// <summary>The user whose leases have an end that no renewal moves.</summary>
     private const uint ShortUid = 1001;
 
+    private const int Patience = 2_000;
+    private const int LastPriority = 3;
+
     private static readonly LeaseOptions Options = new()
     {
         DefaultTtl = TimeSpan.FromSeconds(8),
@@ -30,6 +33,8 @@ internal sealed partial class ModelWorld : IDisposable
         EndedLeasesKept = 20,
         RevokeTimeout = TimeSpan.FromSeconds(2),
         RevokeRetryMax = TimeSpan.FromSeconds(2),
+        MaxWaitingPerUid = 4,
+        WaitPatience = TimeSpan.FromMilliseconds(Patience),
         Rules =
         [
             new PolicyRule("short", PolicyMatch.Everybody with { Users = [new NamedId(ShortUid, "")] }, Lease: new LeaseRule
@@ -37,8 +42,14 @@ internal sealed partial class ModelWorld : IDisposable
                 MaxLeases = 5,
                 MaxLifetime = TimeSpan.FromSeconds(12),
                 RecallGrace = TimeSpan.FromSeconds(3),
+                MaxPriority = LastPriority,
             }),
-            new PolicyRule("rest", PolicyMatch.Everybody, Lease: new LeaseRule()),
+            new PolicyRule("rest", PolicyMatch.Everybody, Lease: new LeaseRule
+            {
+                RecallGrace = TimeSpan.FromSeconds(1),
+                MaxPriority = LastPriority,
+                MayPreempt = true,
+            }),
         ],
     };
 
@@ -47,8 +58,15 @@ internal sealed partial class ModelWorld : IDisposable
     {
         Rules =
         [
-            new PolicyRule("short", PolicyMatch.Everybody with { Users = [new NamedId(ShortUid, "")] }, Lease: new LeaseRule { MaxLeases = 3, MaxLifetime = TimeSpan.FromSeconds(6) }),
-            new PolicyRule("rest", PolicyMatch.Everybody, Lease: new LeaseRule { Devices = ["dev0", "dev2"], ExplicitRanges = false, RecallGrace = TimeSpan.FromSeconds(1) }),
+            new PolicyRule("short", PolicyMatch.Everybody with { Users = [new NamedId(ShortUid, "")] }, Lease: new LeaseRule { MaxLeases = 3, MaxLifetime = TimeSpan.FromSeconds(6), MaxPriority = LastPriority }),
+            new PolicyRule("rest", PolicyMatch.Everybody, Lease: new LeaseRule
+            {
+                Devices = ["dev0", "dev2"],
+                ExplicitRanges = false,
+                RecallGrace = TimeSpan.FromSeconds(1),
+                MaxPriority = LastPriority,
+                MayPreempt = true,
+            }),
         ],
     };
 
@@ -97,6 +115,12 @@ internal sealed partial class ModelWorld : IDisposable
     /// <summary>Heals everything: then every end that was decided is proven, and everything can be leased again.</summary>
     public void Finish()
     {
+        while (_waiters.Count > 0)
+        {
+            CancelWait(_waiters[0]);
+            Reconcile();
+        }
+
         for (int d = 0; d < DeviceCount; d++)
         {
             _blocked[d] = false;
@@ -115,6 +139,7 @@ internal sealed partial class ModelWorld : IDisposable
         PassTime(12);
         Reconcile();
         CheckInvariants();
+        Assert.Empty(Manager.Waiting(LeaseFilter.All));
         Assert.All(_leases, static l => Assert.True(l.Ended, $"{l.Id} never came to its end"));
         foreach (DeviceInfo device in Manager.Devices())
         {
@@ -148,6 +173,9 @@ internal sealed partial class ModelWorld : IDisposable
     private void Restart()
     {
         _leases.Clear();
+        _waiters.Clear();
+        _ahead.Clear();
+        _toldSeen = 0;
         _stalledAt = -1;
         _now = 0;
         _shuttingDown = false;
@@ -183,6 +211,7 @@ internal sealed partial class ModelWorld : IDisposable
 
     private void OnRan(DeviceCommand command)
     {
+        AdoptGranted();
         if (command.Kind == DeviceCommandKind.Export && command.Lease!.Phase == ExportPhase.Done)
             Answered(_leases.Find(l => l.Id == command.Lease.Id));
     }

@@ -7,6 +7,8 @@ internal enum OperationKind
     AcquireExplicit,
     AcquireSized,
     CancelAcquire,
+    AcquireWaiting,
+    CancelWait,
     Redeem,
     RedeemAsAnother,
     Renew,
