@@ -178,6 +178,14 @@ int main(int argc, char **argv)
         answered(own);
         ping[i] = now() - begin;
     }
+    report("acquire_between_calls", acquire, rounds);
+    for (int i = 0; i < rounds; i++) {
+        uint64_t begin = now();
+        ask(own, ACQUIRE);
+        int fd = receive_fd(own);
+        acquire[i] = now() - begin;
+        close(fd);
+    }
     report("acquire_to_fd", acquire, rounds);
     report("revoke_to_gone", revoke, rounds);
     report("round_trip", ping, rounds);
