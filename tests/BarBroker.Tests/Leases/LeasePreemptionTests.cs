@@ -3,6 +3,7 @@
 using BarBroker.Devices;
 using BarBroker.Leases;
 using BarBroker.Policy;
+using CsCheck;
 using static BarBroker.Tests.Leases.LeaseFixture;
 using static BarBroker.Tests.Leases.LeaseWaitTests;
 
@@ -155,6 +156,47 @@ public sealed class LeasePreemptionTests
 
         Assert.Equal(EndReason.Preempted, f.Get(victim.Id).EndReason);
         Assert.Equal(Boss, Wait(boss).Lease.Owner.Uid);
+    }
+
+    /// <summary>Against trying every window of a small BAR: as few victims as can be, all lower, and none where there is no window of lower ones.</summary>
+    [Fact]
+    public void Preempt_RandomLeases_TakesAsFewAsAnyWindowWould()
+    {
+        const int PageCount = 12;
+        Gen.Select(Gen.Select(Gen.Int[0, PageCount - 1], Gen.Int[1, 3], Gen.Int[0, 5]).Array[0, 10], Gen.Int[1, 5]).Sample((held, size) =>
+        {
+            using var f = Fixture(PageCount);
+            var leases = new List<(ulong Start, ulong End, LeaseInfo Lease)>();
+            foreach (var (start, length, priority) in held)
+            {
+                ulong end = Math.Min((ulong)(start + length), PageCount);
+                if (leases.TrueForAll(l => l.End <= (ulong)start || end <= l.Start))
+                    leases.Add(((ulong)start, end, f.Active(Explicit(Pages((ulong)start, end - (ulong)start)) with { Priority = priority })));
+            }
+
+            int? fewest = null;
+            bool isFree = false;
+            for (ulong start = 0; start + (ulong)size <= PageCount; start++)
+            {
+                LeaseInfo[] there = [.. leases.Where(l => l.Start < start + (ulong)size && start < l.End).Select(static l => l.Lease)];
+                isFree |= there.Length == 0;
+                if (Array.TrueForAll(there, static l => l.Priority < 3))
+                    fewest = Math.Min(fewest ?? int.MaxValue, there.Length);
+            }
+
+            Task<Grant> boss = Begin(f, Sized((ulong)size * Page) with { Priority = 3 }, Owner(Boss));
+            LeaseInfo[] victims = [.. f.Manager.List(LeaseFilter.All with { States = [LeaseState.Recalled] })];
+            Assert.Equal(isFree ? 0 : fewest ?? 0, victims.Length);
+            Assert.All(victims, static l => Assert.True(l.Priority < 3, "a victim that is not lower"));
+            // Looking again recalls nobody more, and when the victims are gone there is room.
+            f.Manager.Cordon("dev0", "");
+            f.Manager.Uncordon("dev0");
+            Assert.Equal(victims.Length, f.Manager.List(LeaseFilter.All with { States = [LeaseState.Recalled] }).Length);
+            foreach (LeaseInfo victim in victims)
+                f.Manager.End(victim.Id, EndReason.Released, "");
+            f.Pump();
+            Assert.Equal(isFree || fewest is not null, boss.IsCompleted || f.Manager.Waiting(LeaseFilter.All).IsEmpty);
+        }, iter: 300);
     }
 
     private static string[] Recalled(LeaseFixture f) =>

@@ -3,6 +3,7 @@
 using BarBroker.Devices;
 using BarBroker.Leases;
 using BarBroker.Policy;
+using CsCheck;
 using static BarBroker.Tests.Leases.LeaseFixture;
 
 namespace BarBroker.Tests.Leases;
@@ -360,6 +361,40 @@ public sealed class LeaseWaitTests
 
         Assert.Equal("dev1", f.Acquire(Sized(Page) with { Device = "" }, Owner(1002)).Lease.Device);
         Assert.Equal(LeaseError.NoRoom, f.Refused(Sized(Page) with { Device = "" }, Owner(1002)).Error);
+    }
+
+    /// <summary>
+    /// Small leases come and go for ever, and there is always room for the next of them; the large request is granted as soon as those have ended that were in its place
+    /// when it came.
+    /// </summary>
+    [Fact]
+    public void Starvation_EndlessSmallOnes_TheLargeOneWaitsOnlyForThoseThatWereThere()
+    {
+        const int PageCount = 16;
+        Gen.Select(Gen.Int[0, PageCount - 1].Array[200], Gen.Int[2, 8]).Sample((choices, size) =>
+        {
+            using var f = new LeaseFixture(null, new FakeDevice("dev0", barSize: PageCount * Page));
+            Queue<LeaseInfo> small = new(Enumerable.Range(0, PageCount).Select(p => f.Active(Explicit(Pages((ulong)p, 1)) with { Ttl = TimeSpan.FromMinutes(50) })));
+            Task<Grant> large = Begin(f, Sized((ulong)size * Page), Owner(1001));
+            BarRange place = f.Manager.Waiting(LeaseFilter.All)[0].Kept[0].Ranges[0];
+            HashSet<string> inPlace = [.. small.Where(l => l.Buffers[0].Ranges[0].Offset >= place.Offset && l.Buffers[0].Ranges[0].End <= place.End).Select(static l => l.Id)];
+            foreach (int choice in choices)
+            {
+                LeaseInfo[] all = [.. small];
+                LeaseInfo next = all[choice % all.Length];
+                f.Manager.End(next.Id, EndReason.Released, "");
+                f.Pump();
+                small = new Queue<LeaseInfo>(all.Where(l => l != next));
+                inPlace.Remove(next.Id);
+                Assert.True(inPlace.Count > 0 || f.Manager.Waiting(LeaseFilter.All).IsEmpty, "the large one waits on");
+                if (f.Manager.Waiting(LeaseFilter.All).IsEmpty)
+                    return;
+                Task<Grant> another = f.Manager.AcquireAsync(Sized(Page), Owner(1002), CancellationToken.None).AsTask();
+                f.Pump();
+                if (!another.IsFaulted)
+                    small.Enqueue(Wait(another).Lease);
+            }
+        }, iter: 100);
     }
 
     internal static Task<Grant> Begin(LeaseFixture f, AcquireRequest request, LeaseOwner? owner = null)
