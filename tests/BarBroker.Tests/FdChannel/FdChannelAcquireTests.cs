@@ -47,7 +47,8 @@ public sealed class FdChannelAcquireTests : TestBase
         var registry = Own(new ClientRegistry(_leases.OwnerExited, Logs.CreateLogger<ClientRegistry>()));
         _leases.Subscribe(registry);
         var listener = UnixListener.Bind(_path, SocketType.Seqpacket, new SocketAccess((uint?)null));
-        var options = new FdChannelOptions { AcquiresPerConnection = AcquiresPerConnection };
+        // More connections than any test makes: the broker closes them a little later than their clients do.
+        var options = new FdChannelOptions { AcquiresPerConnection = AcquiresPerConnection, ConnectionsPerUid = 128 };
         Own(new FdChannelServer(listener, _leases, registry, options, Logs.CreateLogger<FdChannelServer>())).Start();
     }
 
