@@ -34,7 +34,7 @@ internal static class RequestReader
             request.RequestId)
         {
             Wait = ReadDuration(request.Wait, "wait"),
-            Priority = request.HasPriority ? request.Priority : null,
+            Priority = request.Priority,
         };
     }
 

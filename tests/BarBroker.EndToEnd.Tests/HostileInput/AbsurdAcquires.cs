@@ -76,8 +76,8 @@ internal static class AbsurdAcquires
         ("seventeen labels", With(request => AddLabels(request, 17)), StatusCode.InvalidArgument, "labels"),
         ("long request id", With(request => request.RequestId = new string('x', 65)), StatusCode.InvalidArgument, "request_id"),
         ("pool", With(request => request.Pool = "p"), StatusCode.Unimplemented, "pool"),
-        ("wait", With(request => request.Wait = new Duration { Seconds = 1 }), StatusCode.Unimplemented, "wait"),
-        ("priority", With(request => request.Priority = int.MinValue), StatusCode.Unimplemented, "priority"),
+        ("negative wait", With(request => request.Wait = new Duration { Seconds = -1 }), StatusCode.InvalidArgument, "wait"),
+        ("wait that is no duration", With(request => request.Wait = new Duration { Seconds = long.MaxValue, Nanos = int.MinValue }), StatusCode.InvalidArgument, "wait"),
         ("unknown device", With(request => request.Device = "sim0/../sim0"), StatusCode.NotFound, "device"),
         ("device named by 60,000 characters", With(request => request.Device = new string('x', 60_000)), StatusCode.NotFound, "device"),
     ];
