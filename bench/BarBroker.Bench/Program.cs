@@ -28,6 +28,12 @@ if (args.Length == 3)
     await MeasureSizeAsync();
 }
 
+if (Console.IsOutputRedirected)
+{
+    // Wide enough for the longest name: nobody's terminal is to be considered.
+    AnsiConsole.Profile.Width = 120;
+}
+
 var table = new Table().Border(TableBorder.Simple).AddColumns("figure", "unit").AddColumn("value", c => c.RightAligned()).AddColumn("bare", c => c.RightAligned()).AddColumn("ratio", c => c.RightAligned()).AddColumn("spread / of bare");
 foreach (var figure in figures)
 {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+using System.Diagnostics;
 using System.Net.Sockets;
 using BarBroker.Linux.Events;
 
@@ -17,6 +18,12 @@ internal sealed class FdReader : IDisposable
 
     /// <summary>How long a caller looks itself; an answer that takes longer is the reader's.</summary>
     private static readonly TimeSpan _patience = TimeSpan.FromMilliseconds(1);
+
+    /// <summary>
+    /// How long of that it does not sleep: the broker's answer takes less as a rule, and to be woken on another processor can take as long again. With one processor the
+    /// broker could not run meanwhile.
+    /// </summary>
+    private static readonly TimeSpan _spin = Environment.ProcessorCount > 1 ? TimeSpan.FromMicroseconds(50) : TimeSpan.Zero;
 
     private readonly Epoll _epoll = new();
     private readonly EventFd _stop = new();
@@ -77,7 +84,7 @@ internal sealed class FdReader : IDisposable
 
         try
         {
-            while (!answer.IsCompleted && _socket.Poll(_patience, SelectMode.SelectRead) && _drain())
+            while (!answer.IsCompleted && (IsSoonReadable() || _socket.Poll(_patience, SelectMode.SelectRead)) && _drain())
             {
             }
         }
@@ -85,6 +92,20 @@ internal sealed class FdReader : IDisposable
         {
             _receiving.Exit();
         }
+    }
+
+    private bool IsSoonReadable()
+    {
+        long begin = Stopwatch.GetTimestamp();
+        do
+        {
+            if (_socket.Poll(0, SelectMode.SelectRead))
+            {
+                return true;
+            }
+        }
+        while (Stopwatch.GetElapsedTime(begin) < _spin);
+        return false;
     }
 
     /// <summary>When the thread has ended and no caller is left.</summary>
