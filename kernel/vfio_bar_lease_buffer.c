@@ -711,20 +711,33 @@ static struct lease_buffer *lease_buffer_get(struct lease_set *set, int fd)
 	return ERR_PTR(-ENODEV);
 }
 
+/*
+ * What the features about one buffer have in common; the data of each begins with the fd of the
+ * dma-buf. 1: what is copied and the buffer is there, to be put back. Else the answer.
+ */
+static int lease_feature_begin(struct lease_set *set, u32 flags, u32 op, void __user *arg,
+			       size_t argsz, void *what, size_t size, struct lease_buffer **buf)
+{
+	int ret = vfio_check_feature(flags, argsz, op, size);
+
+	if (ret != 1)
+		return ret;
+	if (copy_from_user(what, arg, size))
+		return -EFAULT;
+	*buf = lease_buffer_get(set, *(s32 *)what);
+	return IS_ERR(*buf) ? PTR_ERR(*buf) : 1;
+}
+
 int lease_feature_revoke(struct lease_set *set, u32 flags, void __user *arg, size_t argsz)
 {
 	struct vfio_bar_lease_revoke what;
 	struct lease_buffer *buf;
 	int ret;
 
-	ret = vfio_check_feature(flags, argsz, VFIO_DEVICE_FEATURE_SET, sizeof(what));
+	ret = lease_feature_begin(set, flags, VFIO_DEVICE_FEATURE_SET, arg, argsz, &what,
+				  sizeof(what), &buf);
 	if (ret != 1)
 		return ret;
-	if (copy_from_user(&what, arg, sizeof(what)))
-		return -EFAULT;
-	buf = lease_buffer_get(set, what.dmabuf_fd);
-	if (IS_ERR(buf))
-		return PTR_ERR(buf);
 
 	/* All of it even if another thread has begun, or a signal has ended its wait. */
 	ret = 0;
@@ -745,14 +758,10 @@ int lease_feature_memattr(struct lease_set *set, u32 flags, void __user *arg, si
 	struct lease_buffer *buf;
 	int ret;
 
-	ret = vfio_check_feature(flags, argsz, VFIO_DEVICE_FEATURE_SET, sizeof(what));
+	ret = lease_feature_begin(set, flags, VFIO_DEVICE_FEATURE_SET, arg, argsz, &what,
+				  sizeof(what), &buf);
 	if (ret != 1)
 		return ret;
-	if (copy_from_user(&what, arg, sizeof(what)))
-		return -EFAULT;
-	buf = lease_buffer_get(set, what.dmabuf_fd);
-	if (IS_ERR(buf))
-		return PTR_ERR(buf);
 
 	ret = 0;
 	if (what.memattr != VFIO_BAR_LEASE_MEMATTR_NC &&
@@ -785,14 +794,10 @@ int lease_feature_state(struct lease_set *set, u32 flags, void __user *arg, size
 	struct lease_buffer *buf;
 	int ret;
 
-	ret = vfio_check_feature(flags, argsz, VFIO_DEVICE_FEATURE_GET, sizeof(what));
+	ret = lease_feature_begin(set, flags, VFIO_DEVICE_FEATURE_GET, arg, argsz, &what,
+				  sizeof(what), &buf);
 	if (ret != 1)
 		return ret;
-	if (copy_from_user(&what, arg, sizeof(what)))
-		return -EFAULT;
-	buf = lease_buffer_get(set, what.dmabuf_fd);
-	if (IS_ERR(buf))
-		return PTR_ERR(buf);
 
 	what.state = lease_buffer_uapi_state(buf);
 	dma_buf_put(buf->dmabuf);
