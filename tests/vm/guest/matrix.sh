@@ -398,3 +398,55 @@ library_cell() {
     record "$client_row" "SIGBUS of the client; its copies: $heard"
     rm -f "$m/$client_row".*
 }
+
+# ---- The ends of a command of barctl run: the same for both kinds of devices. Each is given the device that the bystander is on.
+
+column_sigstop() {
+    broker_column SIGSTOP run "$1" 3s
+    kill -STOP "$owner_process" "$client_process"
+    ended_by expired
+    kill -CONT "$owner_process" "$client_process"
+    end_broker_column
+}
+
+column_sigkill() {
+    broker_column SIGKILL run "$1"
+    kill -9 "$owner_process"
+    ended_by client_exited
+    end_broker_column
+}
+
+column_operator() {
+    broker_column operator run "$1"
+    check "$column: an operator revokes" as olga barctl lease revoke "$lease"
+    ended_by operator
+    end_broker_column
+}
+
+column_device_reset() {
+    broker_column 'device reset' run "$1"
+    check "$column: an operator resets" as olga barctl device reset "$device"
+    ended_by device_reset
+    end_broker_column both_ready
+}
+
+# column_unbind BYSTANDER-DEVICE DRIVER
+column_unbind() {
+    broker_column unbind run "$1"
+    check "$column: the broker lets go of the device in time" timeout 30 sh -c "echo $(address_of "$device") >/sys/bus/pci/drivers/$2/unbind"
+    ended_by device_lost
+    end_broker_column bind_again
+}
+both_ready() { wait_until 60 "$device to be ready" devices_ready 2; }
+bind_again() {
+    address_of "$device" >/sys/bus/pci/drivers_probe
+    both_ready
+}
+
+# end_broker_column [BEFORE]: what is to be done before the bytes can be leased anew.
+end_broker_column() {
+    broker_cells
+    "${1:-true}"
+    new_lease_is_intact
+    end_column
+}

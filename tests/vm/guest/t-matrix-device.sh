@@ -62,44 +62,11 @@ broker_cells
 new_lease_is_intact
 end_column
 
-broker_column SIGSTOP run shm1 3s
-kill -STOP "$owner_process" "$client_process"
-ended_by expired
-kill -CONT "$owner_process" "$client_process"
-broker_cells
-new_lease_is_intact
-end_column
-
-broker_column SIGKILL run shm1
-kill -9 "$owner_process"
-ended_by client_exited
-broker_cells
-new_lease_is_intact
-end_column
-
-broker_column operator run shm1
-check "$column: an operator revokes" as olga barctl lease revoke "$lease"
-ended_by operator
-broker_cells
-new_lease_is_intact
-end_column
-
-broker_column 'device reset' run shm1
-check "$column: an operator resets" as olga barctl device reset shm0
-ended_by device_reset
-broker_cells
-wait_until 60 "shm0 to be ready" devices_ready 2
-new_lease_is_intact
-end_column
-
-broker_column unbind run shm1
-check "$column: the broker lets go of the device in time" timeout 30 sh -c "echo $(address_of shm0) >/sys/bus/pci/drivers/vfio-pci/unbind"
-ended_by device_lost
-broker_cells
-address_of shm0 >/sys/bus/pci/drivers_probe
-wait_until 60 "shm0 to be ready" devices_ready 2
-new_lease_is_intact
-end_column
+column_sigstop shm1
+column_sigkill shm1
+column_operator shm1
+column_device_reset shm1
+column_unbind shm1 vfio-pci
 
 print_matrix
 done_testing

@@ -102,44 +102,11 @@ broker_cells library
 new_lease_is_intact
 end_column
 
-broker_column SIGSTOP run lease0 3s
-kill -STOP "$owner_process" "$client_process"
-ended_by expired
-kill -CONT "$owner_process" "$client_process"
-broker_cells
-new_lease_is_intact
-end_column
-
-broker_column SIGKILL run lease0
-kill -9 "$owner_process"
-ended_by client_exited
-broker_cells
-new_lease_is_intact
-end_column
-
-broker_column operator run lease0
-check "$column: an operator revokes" as olga barctl lease revoke "$lease"
-ended_by operator
-broker_cells
-new_lease_is_intact
-end_column
-
-broker_column 'device reset' run lease1
-check "$column: an operator resets" as olga barctl device reset lease0
-ended_by device_reset
-broker_cells
-wait_until 60 "lease0 to be ready" devices_ready 2
-new_lease_is_intact
-end_column
-
-broker_column unbind run lease1
-check "$column: the broker lets go of the device in time" timeout 30 sh -c "echo $(address_of lease0) >/sys/bus/pci/drivers/vfio-bar-lease/unbind"
-ended_by device_lost
-broker_cells
-address_of lease0 >/sys/bus/pci/drivers_probe
-wait_until 60 "lease0 to be ready" devices_ready 2
-new_lease_is_intact
-end_column
+column_sigstop lease0
+column_sigkill lease0
+column_operator lease0
+column_device_reset lease1
+column_unbind lease1 vfio-bar-lease
 
 # A broker of its own serves the bystander, since all leases of one that dies end with it.
 column='daemon SIGKILL'

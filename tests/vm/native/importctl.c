@@ -22,6 +22,7 @@
 //     told I MS                   waits until the importer has been told to let go, else ETIMEDOUT
 //     sleep MS
 #define _GNU_SOURCE
+#include "lease_calls.h"
 #include "vfio.h"
 
 #include <pthread.h>
@@ -33,24 +34,7 @@
 
 #include "../importer/barbroker_importer.h"
 
-enum { FEATURE_DMA_BUF = 11, FEATURE_REVOKE = 0xBA01, FEATURE_STATE = 0xBA03, MAX_WORDS = 6, MAX_NAMES = 64, MAX_RANGES = 64, MAX_LINE = 4096 };
-
-// As in the kernel's uapi header, which this machine's may be too old to have.
-struct dma_buf_range {
-    __u64 offset, length;
-};
-
-struct dma_buf_feature {
-    __u32 argsz, flags;
-    __u32 region_index, open_flags, dma_buf_flags, nr_ranges;
-    struct dma_buf_range ranges[MAX_RANGES];
-};
-
-struct fd_feature {
-    __u32 argsz, flags;
-    __s32 fd;
-    __u32 value;
-};
+enum { MAX_WORDS = 6, MAX_NAMES = 64, MAX_LINE = 4096 };
 
 static struct {
     char name[32];
@@ -158,21 +142,17 @@ static int do_open(struct command *c)
 
 static int do_export(struct command *c)
 {
-    struct dma_buf_feature feature = {
-        .flags = FEATURE_DMA_BUF | VFIO_DEVICE_FEATURE_GET,
-        .region_index = number(c->word[3]),
-        .open_flags = O_RDWR | O_CLOEXEC,
-    };
+    struct lease_range ranges[LEASE_RANGES_MAX];
+    uint32_t count = 0;
     char *rest = c->word[4], *range;
     while ((range = strsep(&rest, ","))) {
         char *length = strchr(range, '+');
-        if (!length || feature.nr_ranges == MAX_RANGES)
+        if (!length || count == LEASE_RANGES_MAX)
             give_up("not ranges", c->word[4]);
         *length++ = 0;
-        feature.ranges[feature.nr_ranges++] = (struct dma_buf_range){ number(range), number(length) };
+        ranges[count++] = (struct lease_range){ number(range), number(length) };
     }
-    feature.argsz = offsetof(struct dma_buf_feature, ranges[feature.nr_ranges]);
-    return keep(c->word[1], ioctl(fd_of(c->word[2]), VFIO_DEVICE_FEATURE, &feature));
+    return keep(c->word[1], lease_export_ranges(fd_of(c->word[2]), number(c->word[3]), O_RDWR, count, ranges));
 }
 
 static int do_fd(struct command *c)
@@ -182,21 +162,18 @@ static int do_fd(struct command *c)
 
 static int do_revoke(struct command *c)
 {
-    struct fd_feature feature = {
-        .argsz = offsetof(struct fd_feature, value),
-        .flags = FEATURE_REVOKE | VFIO_DEVICE_FEATURE_SET,
-        .fd = fd_of(c->word[1]),
-    };
-    return ioctl(fd_of(c->word[2]), VFIO_DEVICE_FEATURE, &feature);
+    errno = lease_revoke(fd_of(c->word[2]), fd_of(c->word[1]));
+    return errno ? -1 : 0;
 }
 
 static int do_state(struct command *c)
 {
-    static const char *const states[] = { "live", "suspended", "revoked" };
-    struct fd_feature feature = { .argsz = sizeof feature, .flags = FEATURE_STATE | VFIO_DEVICE_FEATURE_GET, .fd = fd_of(c->word[1]) };
-    if (ioctl(fd_of(c->word[2]), VFIO_DEVICE_FEATURE, &feature))
+    int state = lease_state(fd_of(c->word[2]), fd_of(c->word[1]));
+    if (state < 0) {
+        errno = -state;
         return -1;
-    return found(c, " %s", feature.value < 3 ? states[feature.value] : "unknown");
+    }
+    return found(c, " %s", lease_state_name(state));
 }
 
 static int do_reset(struct command *c)

@@ -6,26 +6,11 @@
 // Opens the device by its group and a type1 container, says what it is, and exports two pages of the region (2 unless told) out of order as one
 // dmabuf. Prints "key value" lines. Ends with 0, or with 1 and the failed call on standard error; with 3 when the group is not viable.
 #define _GNU_SOURCE
+#include "lease_calls.h"
 #include "vfio.h"
 
 #include <linux/types.h>
 #include <sys/mman.h>
-
-// Newer than the headers of Debian 12.
-#define FEATURE_DMA_BUF 11
-struct dma_buf_range {
-    __u64 offset;
-    __u64 length;
-};
-struct dma_buf_feature {
-    __u32 argsz;
-    __u32 flags;
-    __u32 region_index;
-    __u32 open_flags;
-    __u32 buffer_flags;
-    __u32 nr_ranges;
-    struct dma_buf_range ranges[2];
-};
 
 static void print_device(int device)
 {
@@ -49,17 +34,9 @@ static void print_probe(int device, __u32 feature, __u32 how, const char *name)
     printf("probe %u %s %s\n", feature, name, result ? strerrorname_np(errno) : "0");
 }
 
-static int export(int device, __u32 region, __u32 count, struct dma_buf_range first, struct dma_buf_range second)
+static int export(int device, __u32 region, __u32 count, struct lease_range first, struct lease_range second)
 {
-    struct dma_buf_feature feature = {
-        .argsz = sizeof feature,
-        .flags = FEATURE_DMA_BUF | VFIO_DEVICE_FEATURE_GET,
-        .region_index = region,
-        .open_flags = O_RDWR | O_CLOEXEC,
-        .nr_ranges = count,
-        .ranges = { first, second },
-    };
-    return ioctl(device, VFIO_DEVICE_FEATURE, &feature);
+    return lease_export_ranges(device, region, O_RDWR, count, (struct lease_range[]){ first, second });
 }
 
 static void print_refusal(const char *what, int fd)
@@ -71,13 +48,13 @@ static void print_refusal(const char *what, int fd)
 
 static void print_refusals(int device, __u32 region)
 {
-    struct dma_buf_range page = { 0, 0x1000 }, none = { 0, 0 };
-    print_refusal("unaligned_offset", export(device, region, 1, (struct dma_buf_range){ 0x800, 0x1000 }, none));
-    print_refusal("unaligned_length", export(device, region, 1, (struct dma_buf_range){ 0, 0x800 }, none));
+    struct lease_range page = { 0, 0x1000 }, none = { 0, 0 };
+    print_refusal("unaligned_offset", export(device, region, 1, (struct lease_range){ 0x800, 0x1000 }, none));
+    print_refusal("unaligned_length", export(device, region, 1, (struct lease_range){ 0, 0x800 }, none));
     print_refusal("empty", export(device, region, 1, none, none));
     print_refusal("no_ranges", export(device, region, 0, none, none));
-    print_refusal("past_end", export(device, region, 1, (struct dma_buf_range){ 1ULL << 40, 0x1000 }, none));
-    print_refusal("overflow", export(device, region, 1, (struct dma_buf_range){ ~0xfffULL, 0x2000 }, none));
+    print_refusal("past_end", export(device, region, 1, (struct lease_range){ 1ULL << 40, 0x1000 }, none));
+    print_refusal("overflow", export(device, region, 1, (struct lease_range){ ~0xfffULL, 0x2000 }, none));
     print_refusal("overlap", export(device, region, 2, page, page));
     print_refusal("config_space", export(device, VFIO_PCI_CONFIG_REGION_INDEX, 1, page, none));
 }
@@ -127,7 +104,7 @@ int main(int argc, char **argv)
         print_probe(device, feature, VFIO_DEVICE_FEATURE_SET, "set");
     }
     print_refusals(device, region);
-    int fd = export(device, region, 2, (struct dma_buf_range){ 0x3000, 0x1000 }, (struct dma_buf_range){ 0, 0x2000 });
+    int fd = export(device, region, 2, (struct lease_range){ 0x3000, 0x1000 }, (struct lease_range){ 0, 0x2000 });
     if (fd < 0)
         fail("VFIO_DEVICE_FEATURE_DMA_BUF", argv[1]);
     print_dmabuf(fd);

@@ -13,6 +13,7 @@
 //      close                           the device file: the last one
 //      quit
 #define _GNU_SOURCE
+#include "lease_calls.h"
 #include "talk.h"
 #include "vfio.h"
 
@@ -21,62 +22,33 @@
 #include <signal.h>
 #include <stddef.h>
 
-enum { BUFFERS = 8, RANGES = 8, FEATURE_DMA_BUF = 11, FEATURE_REVOKE = 0xBA01, FEATURE_STATE = 0xBA03 };
+enum { BUFFERS = 8, RANGES = 8 };
 
 static int device = -1;
 static int buffers[BUFFERS];
 
-struct export_feature {
-    struct vfio_device_feature head;
-    __u32 region_index;
-    __u32 open_flags;
-    __u32 buffer_flags;
-    __u32 nr_ranges;
-    struct {
-        __u64 offset;
-        __u64 length;
-    } ranges[RANGES];
-};
+static const char *error_name(int error) { return error ? strerrorname_np(error) : "0"; }
 
-struct buffer_feature {
-    struct vfio_device_feature head;
-    __s32 fd;
-    __u32 value;
-};
-
-static void answer_result(int result) { answer("%s", result < 0 ? strerrorname_np(errno) : "0"); }
+static void answer_result(int result) { answer("%s", error_name(result < 0 ? errno : 0)); }
 
 static int export(char *words)
 {
-    struct export_feature feature = { .head = { .argsz = sizeof feature, .flags = FEATURE_DMA_BUF | VFIO_DEVICE_FEATURE_GET }, .open_flags = O_RDWR | O_CLOEXEC };
+    struct lease_range ranges[RANGES];
+    __u32 count = 0;
     char *word = strtok(words, " ");
-    feature.region_index = word ? (__u32)atoi(word) : 0;
-    while ((word = strtok(NULL, " ")) && feature.nr_ranges < RANGES) {
+    __u32 region = word ? (__u32)atoi(word) : 0;
+    while ((word = strtok(NULL, " ")) && count < RANGES) {
         char *length;
-        feature.ranges[feature.nr_ranges].offset = strtoull(word, &length, 0);
-        feature.ranges[feature.nr_ranges++].length = *length ? strtoull(length + 1, NULL, 0) : 0;
+        ranges[count].offset = strtoull(word, &length, 0);
+        ranges[count++].length = *length ? strtoull(length + 1, NULL, 0) : 0;
     }
-    return ioctl(device, VFIO_DEVICE_FEATURE, &feature);
-}
-
-// Only the number, as some kernels want no byte more: revoke takes four, state eight.
-static int buffer_request(__u32 number, int fd, size_t length, __u32 *value)
-{
-    struct buffer_feature feature = { .head = { .argsz = (__u32)(sizeof feature.head + length), .flags = number }, .fd = fd };
-    int result = ioctl(device, VFIO_DEVICE_FEATURE, &feature);
-    if (value)
-        *value = feature.value;
-    return result;
+    return lease_export_ranges(device, region, O_RDWR, count, ranges);
 }
 
 static void answer_state(int fd)
 {
-    static const char *const names[] = { "live", "suspended", "revoked", "revoking" };
-    __u32 state = 0;
-    if (buffer_request(FEATURE_STATE | VFIO_DEVICE_FEATURE_GET, fd, 8, &state) < 0)
-        answer("%s", strerrorname_np(errno));
-    else
-        answer("%s", state < 4 ? names[state] : "unknown");
+    int state = lease_state(device, fd);
+    answer("%s", state < 0 ? strerrorname_np(-state) : lease_state_name(state));
 }
 
 static void start(int fd, const char *command)
@@ -125,7 +97,7 @@ static void obey(char *request)
     else if (!strcmp(verb, "start") && valid)
         start(buffers[number], rest);
     else if (!strcmp(verb, "revoke") && valid)
-        answer_result(buffer_request(FEATURE_REVOKE | VFIO_DEVICE_FEATURE_SET, buffers[number], 4, NULL));
+        answer("%s", error_name(lease_revoke(device, buffers[number])));
     else if (!strcmp(verb, "state") && valid)
         answer_state(buffers[number]);
     else if (!strcmp(verb, "reset"))
