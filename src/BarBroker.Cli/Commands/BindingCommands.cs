@@ -45,7 +45,8 @@ internal static class BindingCommands
         }
         catch (ConfigurationException exception)
         {
-            Failure.Say(exception.Message);
+            string name = options.Names(parsed).First(static name => PciAddress.Parse(name) is null);
+            Failure.Say($"{name} is no PCI address such as 0000:01:00.0, and names are looked up in the broker's configuration, which cannot be used.\n{exception.Message}");
             return ExitCode.Usage;
         }
 
