@@ -2,7 +2,6 @@
 
 using BarBroker.Leases;
 using BarBroker.Linux;
-using BarBroker.Rpc;
 using BarBroker.V1;
 using BarBroker.Wire;
 using Grpc.Core;

@@ -35,14 +35,23 @@ internal sealed partial class LeaseBook
     }
 
     /// <summary>
-    /// The recipient gave up; it may have been called meanwhile, or be called just now. Without anybody else who waits for the lease, or has got it, the lease goes.
+    /// The caller of an acquire gave up, and with it the recipient, if there was one; that may have been called meanwhile, or be called just now. Without anybody else
+    /// who waits for the lease, or has got it, the lease goes, whether or not the export has succeeded meanwhile.
     /// </summary>
-    public void Abandon(Claim claim, IAcquireRecipient recipient)
+    public void Abandon(Claim claim, IAcquireRecipient? recipient = null)
     {
         using Transition _ = Enter();
-        claim = Current(claim);
-        claim.Recipients?.Remove(recipient);
-        AbandonLocked(claim);
+        // What the acquire has come to by now.
+        claim = claim is Waiter { Granted: { } granted } ? granted : claim;
+        if (recipient is not null)
+            claim.Recipients?.Remove(recipient);
+        if (--claim.PendingCalls > 0)
+            return;
+        claim.Pending = null;
+        if (claim is Lease lease)
+            EndLocked(lease, EndReason.Released, "the acquire was cancelled", _clock.Now);
+        else
+            Leave((Waiter)claim, WaitOutcome.Cancelled, _clock.Now);
     }
 
     private Claim FindOrPlace(AcquireRequest request, LeaseOwner owner, LeaseTerms terms)
@@ -65,27 +74,6 @@ internal sealed partial class LeaseBook
             : PlaceAnywhere(request, record, terms);
         Register(lease, terms, bytes);
         return lease;
-    }
-
-    /// <summary>The caller of an acquire gave up. Without anybody else who waits for it the lease goes, whether or not the export has succeeded meanwhile.</summary>
-    public void Abandon(Claim claim)
-    {
-        using Transition _ = Enter();
-        AbandonLocked(Current(claim));
-    }
-
-    /// <summary>What the acquire has come to by now.</summary>
-    private static Claim Current(Claim claim) => claim is Waiter { Granted: { } lease } ? lease : claim;
-
-    private void AbandonLocked(Claim claim)
-    {
-        if (--claim.PendingCalls > 0)
-            return;
-        claim.Pending = null;
-        if (claim is Lease lease)
-            EndLocked(lease, EndReason.Released, "the acquire was cancelled", _clock.Now);
-        else
-            Leave((Waiter)claim, WaitOutcome.Cancelled, _clock.Now);
     }
 
     /// <summary>On the device thread: whether the export is still wanted.</summary>
@@ -175,12 +163,15 @@ internal sealed partial class LeaseBook
                 continue;
             if (TryPlace(slot, request, record, out LeaseException? refusal) is { } lease)
                 return lease;
-            if (nearest is null || Rank(refusal!.Error) < Rank(nearest.Error))
-                nearest = refusal;
+            nearest = Nearer(nearest, refusal!);
         }
 
         throw nearest ?? NoDevice(terms);
     }
+
+    /// <summary>The one that is nearer to a grant; of two that are alike the first.</summary>
+    private static LeaseException Nearer(LeaseException? first, LeaseException second) =>
+        first is null || Rank(second.Error) < Rank(first.Error) ? second : first;
 
     /// <summary>How near a refusal is to a grant.</summary>
     private static int Rank(LeaseError error) => error switch

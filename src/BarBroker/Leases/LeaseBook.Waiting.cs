@@ -113,8 +113,7 @@ internal sealed partial class LeaseBook
             Serve(slot, waiter, now);
             if (waiter.Granted is not null)
                 return null;
-            if (nearest is null || Rank(waiter.Refusal!.Error) < Rank(nearest.Error))
-                nearest = waiter.Refusal;
+            nearest = Nearer(nearest, waiter.Refusal!);
         }
 
         return nearest;

@@ -6,7 +6,7 @@ using BarBroker.Leases;
 using Google.Protobuf.Collections;
 using Google.Protobuf.WellKnownTypes;
 
-namespace BarBroker.Rpc;
+namespace BarBroker.Wire;
 
 /// <summary>Requests as the lease manager takes them. Only what it could not express is refused here; the rest it checks itself.</summary>
 internal static class RequestReader

@@ -1,15 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-using System.Net.Sockets;
 using BarBroker.Devices.Simulated;
 using BarBroker.FdChannel;
-using BarBroker.Hosting;
 using BarBroker.Leases;
 using BarBroker.Linux;
 using BarBroker.Linux.Memory;
 using BarBroker.Linux.Sockets;
-using BarBroker.Linux.Time;
-using BarBroker.Processes;
 using BarBroker.Testing;
 using BarBroker.V1;
 using Google.Protobuf;
@@ -22,34 +18,23 @@ namespace BarBroker.Tests.FdChannel;
 
 /// <summary>Acquires on the fd socket. sim0 works; sim1 takes as long as its faults file says.</summary>
 [Collection(typeof(Alone))]
-public sealed class FdChannelAcquireTests : TestBase
+public sealed class FdChannelAcquireTests : FdChannelTestBase
 {
     private const int AcquiresPerConnection = 4;
 
-    private string _path = "";
     private string _faults = "";
-    private LeaseManager _leases = null!;
 
     public override async ValueTask InitializeAsync()
     {
         await base.InitializeAsync();
-        var directory = Own(new TestDirectory());
-        _path = directory.File("fd.sock");
-        _faults = directory.File("faults");
-        DeviceRegistration[] devices =
-        [
+        _faults = Directory.File("faults");
+        var registry = await StartAsync(
+            new LeaseOptions { MaxLeasesPerUid = 40 },
+            // More connections than any test makes: the broker closes them a little later than their clients do.
+            new FdChannelOptions { AcquiresPerConnection = AcquiresPerConnection, ConnectionsPerUid = 128 },
             new(new SimulatedDevice(new SimulatedDeviceOptions("sim0", [new(0, 64 * 4096)]))),
-            new(new SimulatedDevice(new SimulatedDeviceOptions("sim1", [new(0, 64 * 4096)]) { FaultsFile = _faults })),
-        ];
-        _leases = Own(new LeaseManager(new LeaseOptions { MaxLeasesPerUid = 40 }, devices, 1, new BootTimeProvider()));
-        _leases.Start();
-        await Wait.For(_leases.WaitFirstOpenAsync(Cancellation), "the devices to open");
-        var registry = Own(new ClientRegistry(_leases.OwnerExited, Logs.CreateLogger<ClientRegistry>()));
-        _leases.Subscribe(registry);
-        var listener = UnixListener.Bind(_path, SocketType.Seqpacket, new SocketAccess((uint?)null));
-        // More connections than any test makes: the broker closes them a little later than their clients do.
-        var options = new FdChannelOptions { AcquiresPerConnection = AcquiresPerConnection, ConnectionsPerUid = 128 };
-        Own(new FdChannelServer(listener, _leases, registry, options, Logs.CreateLogger<FdChannelServer>())).Start();
+            new(new SimulatedDevice(new SimulatedDeviceOptions("sim1", [new(0, 64 * 4096)]) { FaultsFile = _faults })));
+        Leases.Subscribe(registry);
     }
 
     public override async ValueTask DisposeAsync()
@@ -71,7 +56,7 @@ public sealed class FdChannelAcquireTests : TestBase
             var delivery = response.Delivery;
             Assert.Equal(("one", false, V1.LeaseState.Active), (delivery.RequestId, delivery.FetchedBefore, delivery.Lease.State));
             Assert.Equal([4096, 8192], packet.Files.Select(file => file.GetSize()));
-            var lease = _leases.Get(delivery.Lease.Id);
+            var lease = Leases.Get(delivery.Lease.Id);
             Assert.Equal((LeaseState.Active, Environment.ProcessId, Users.EffectiveUid), (lease.State, lease.Owner.Pid, lease.Owner.Uid));
         }
     }
@@ -80,7 +65,7 @@ public sealed class FdChannelAcquireTests : TestBase
     public async Task Acquire_LeaseEnds_NoticesComeAfterTheDelivery()
     {
         var client = Connect();
-        using var subscription = _leases.Subscribe(new EndsWhatBecomesActive(_leases));
+        using var subscription = Leases.Subscribe(new EndsWhatBecomesActive(Leases));
         for (int i = 0; i < 50; i++)
         {
             client.Acquire(Of($"{i}", 4096));
@@ -163,7 +148,7 @@ public sealed class FdChannelAcquireTests : TestBase
         second.Dispose();
         first.Acquire(Of("another", 4096));
         await first.ReceiveDelivery();
-        Assert.Equal(LeaseState.Active, _leases.Get(delivery.Lease.Id).State);
+        Assert.Equal(LeaseState.Active, Leases.Get(delivery.Lease.Id).State);
     }
 
     [Fact]
@@ -172,7 +157,7 @@ public sealed class FdChannelAcquireTests : TestBase
         var (first, second) = (Connect(), Connect());
         await File.WriteAllTextAsync(_faults, "export stuck", Cancellation);
         first.Acquire(Of("retried", 4096, device: "sim1"));
-        await Wait.Until(() => _leases.List(LeaseFilter.All).Length == 1, "the first acquire is under way");
+        await Wait.Until(() => Leases.List(LeaseFilter.All).Length == 1, "the first acquire is under way");
         second.Acquire(Of("retried", 4096, device: "sim1"));
         second.Acquire(Of("marker", 4096));
         await second.ReceiveDelivery();
@@ -263,7 +248,7 @@ public sealed class FdChannelAcquireTests : TestBase
         client.Acquire(Of("given up", 4096));
         Assert.Equal("sim0", (await client.ReceiveDelivery()).Lease.Device);
         File.Delete(_faults);
-        await Wait.Until(() => _leases.List(LeaseFilter.All).Length == 1, "the cancelled acquire leaves nothing");
+        await Wait.Until(() => Leases.List(LeaseFilter.All).Length == 1, "the cancelled acquire leaves nothing");
     }
 
     [Fact]
@@ -281,7 +266,7 @@ public sealed class FdChannelAcquireTests : TestBase
         var next = await client.ReceiveDelivery();
 
         Assert.Equal("next", next.RequestId);
-        Assert.Equal(2, _leases.List(LeaseFilter.All).Length);
+        Assert.Equal(2, Leases.List(LeaseFilter.All).Length);
     }
 
     [Fact]
@@ -299,7 +284,7 @@ public sealed class FdChannelAcquireTests : TestBase
             {
                 Assert.Equal($"{i}", delivery.RequestId);
                 delivered++;
-                await _leases.EndAsync(delivery.Lease.Id, EndReason.Operator, "", Cancellation);
+                await Leases.EndAsync(delivery.Lease.Id, EndReason.Operator, "", Cancellation);
                 while ((await client.ReceiveNotice()).State != V1.LeaseState.Ended)
                 {
                 }
@@ -319,16 +304,16 @@ public sealed class FdChannelAcquireTests : TestBase
     {
         for (int i = 0; i < 100; i++)
         {
-            using var client = new FdChannelClient(_path);
+            using var client = new FdChannelClient(SocketPath);
             client.Acquire(Of($"{i}", 4096));
         }
 
         // One that was delivered lives on, as any lease whose client has closed its connection; this process owns them, and goes on.
         await Wait.Until(() => Logs.Entries.Count(entry => entry.Event.Id == 3002) == 100, "all connections are closed");
-        await Wait.Until(() => _leases.List(LeaseFilter.All).All(lease => lease.State == LeaseState.Active), "every lease was delivered or is over");
-        foreach (var lease in _leases.List(LeaseFilter.All))
+        await Wait.Until(() => Leases.List(LeaseFilter.All).All(lease => lease.State == LeaseState.Active), "every lease was delivered or is over");
+        foreach (var lease in Leases.List(LeaseFilter.All))
         {
-            await _leases.EndAsync(lease.Id, EndReason.Operator, "", Cancellation);
+            await Leases.EndAsync(lease.Id, EndReason.Operator, "", Cancellation);
         }
 
         await AssertNoLeases();
@@ -338,16 +323,16 @@ public sealed class FdChannelAcquireTests : TestBase
     public async Task Client_DisconnectsWhileItWaits_LeavesNoLease()
     {
         await File.WriteAllTextAsync(_faults, "export stuck", Cancellation);
-        using (var client = new FdChannelClient(_path))
+        using (var client = new FdChannelClient(SocketPath))
         {
             client.Acquire(Of("left behind", 4096, device: "sim1"));
-            await Wait.Until(() => _leases.List(LeaseFilter.All).Length == 1, "the acquire is under way");
+            await Wait.Until(() => Leases.List(LeaseFilter.All).Length == 1, "the acquire is under way");
         }
 
         await Logs.WaitFor(3002);
         File.Delete(_faults);
         await AssertNoLeases();
-        var ended = Assert.Single(_leases.List(LeaseFilter.All with { IncludeEnded = true }));
+        var ended = Assert.Single(Leases.List(LeaseFilter.All with { IncludeEnded = true }));
         Assert.Equal(EndReason.Released, ended.EndReason);
     }
 
@@ -382,7 +367,7 @@ public sealed class FdChannelAcquireTests : TestBase
         answer.Packet.Dispose();
         Assert.True(answer.Response.Delivery is not null || answer.Response.Error.Code == (uint)StatusCode.ResourceExhausted, $"{answer.Response}");
         // At most the quota of its uid, and each of them delivered into its socket: what was not is over.
-        await Wait.Until(() => _leases.List(LeaseFilter.All).All(lease => lease.State == LeaseState.Active), "what was not delivered is over");
+        await Wait.Until(() => Leases.List(LeaseFilter.All).All(lease => lease.State == LeaseState.Active), "what was not delivered is over");
     }
 
     private static bool TrySend(FdChannelClient client, AcquireRequest request) =>
@@ -402,7 +387,5 @@ public sealed class FdChannelAcquireTests : TestBase
     private static AcquireRequest Of(string id, ulong[] sizes, string device) =>
         new() { Device = device, RequestId = id, Buffers = { sizes.Select(size => new V1.BufferRequest { Size = size }) } };
 
-    private FdChannelClient Connect() => Own(new FdChannelClient(_path));
-
-    private Task AssertNoLeases() => Wait.Until(() => _leases.List(LeaseFilter.All).IsEmpty, "no lease is left");
+    private Task AssertNoLeases() => Wait.Until(() => Leases.List(LeaseFilter.All).IsEmpty, "no lease is left");
 }

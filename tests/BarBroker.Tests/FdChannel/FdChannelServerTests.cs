@@ -1,17 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
 using System.Collections.Immutable;
-using System.Net.Sockets;
 using BarBroker.Devices;
 using BarBroker.Devices.Simulated;
 using BarBroker.FdChannel;
-using BarBroker.Hosting;
 using BarBroker.Leases;
 using BarBroker.Linux;
 using BarBroker.Linux.Memory;
 using BarBroker.Linux.Sockets;
-using BarBroker.Linux.Time;
-using BarBroker.Processes;
 using BarBroker.Testing;
 using BarBroker.V1;
 using Google.Protobuf;
@@ -23,7 +19,7 @@ using MemoryAttribute = BarBroker.Devices.MemoryAttribute;
 namespace BarBroker.Tests.FdChannel;
 
 [Collection(typeof(Alone))]
-public sealed class FdChannelServerTests : TestBase
+public sealed class FdChannelServerTests : FdChannelTestBase
 {
     private const int InvalidArgument = 3;
     private const int NotFound = 5;
@@ -34,20 +30,14 @@ public sealed class FdChannelServerTests : TestBase
     private static readonly byte[] UnknownTicket = new FdRequest { Redeem = new RedeemRequest { Ticket = ByteString.CopyFrom(new byte[16]) } }.ToByteArray();
 
     private readonly LeaseOwner _owner = new(Users.EffectiveUid, 0, Environment.ProcessId, "test");
-    private string _path = "";
-    private LeaseManager _leases = null!;
 
     public override async ValueTask InitializeAsync()
     {
         await base.InitializeAsync();
-        _path = Own(new TestDirectory()).File("fd.sock");
-        var device = new SimulatedDevice(new SimulatedDeviceOptions("sim0", [new(0, 64 * 4096)]));
-        _leases = Own(new LeaseManager(new LeaseOptions { EndedLeasesKept = 4 }, [new DeviceRegistration(device)], 1, new BootTimeProvider()));
-        _leases.Start();
-        await Wait.For(_leases.WaitFirstOpenAsync(Cancellation), "the device to open");
-        var registry = Own(new ClientRegistry(_leases.OwnerExited, Logs.CreateLogger<ClientRegistry>()));
-        var options = new FdChannelOptions { ConnectionsPerUid = ConnectionsPerUid };
-        Own(new FdChannelServer(UnixListener.Bind(_path, SocketType.Seqpacket, new SocketAccess((uint?)null)), _leases, registry, options, Logs.CreateLogger<FdChannelServer>())).Start();
+        await StartAsync(
+            new LeaseOptions { EndedLeasesKept = 4 },
+            new FdChannelOptions { ConnectionsPerUid = ConnectionsPerUid },
+            new DeviceRegistration(new SimulatedDevice(new SimulatedDeviceOptions("sim0", [new(0, 64 * 4096)]))));
     }
 
     [Fact]
@@ -75,7 +65,7 @@ public sealed class FdChannelServerTests : TestBase
         var grant = await Acquire(_owner, 4096);
         using var packet = await Deliver(client, grant);
 
-        await _leases.EndAsync(grant.Lease.Id, EndReason.Operator, "test", Cancellation);
+        await Leases.EndAsync(grant.Lease.Id, EndReason.Operator, "test", Cancellation);
 
         var states = new List<V1.LeaseState>();
         while (!states.Contains(V1.LeaseState.Ended))
@@ -98,8 +88,8 @@ public sealed class FdChannelServerTests : TestBase
         using var firstPacket = await Deliver(first, one);
         using var secondPacket = await Deliver(second, two);
 
-        await _leases.EndAsync(one.Lease.Id, EndReason.Operator, "", Cancellation);
-        await _leases.EndAsync(two.Lease.Id, EndReason.Operator, "", Cancellation);
+        await Leases.EndAsync(one.Lease.Id, EndReason.Operator, "", Cancellation);
+        await Leases.EndAsync(two.Lease.Id, EndReason.Operator, "", Cancellation);
 
         Assert.Equal(one.Lease.Id, (await first.ReceiveNotice()).Id);
         Assert.Equal(two.Lease.Id, (await second.ReceiveNotice()).Id);
@@ -142,7 +132,7 @@ public sealed class FdChannelServerTests : TestBase
     {
         var client = Connect();
         var grant = await Acquire(_owner, 4096);
-        await _leases.EndAsync(grant.Lease.Id, EndReason.Operator, "", Cancellation);
+        await Leases.EndAsync(grant.Lease.Id, EndReason.Operator, "", Cancellation);
 
         client.Redeem(grant.Ticket);
 
@@ -158,7 +148,7 @@ public sealed class FdChannelServerTests : TestBase
         for (int i = 0; i < 200; i++)
         {
             var grant = await Acquire(_owner, 4096);
-            var ending = Task.Run(() => _leases.EndAsync(grant.Lease.Id, EndReason.Operator, "", Cancellation), Cancellation);
+            var ending = Task.Run(() => Leases.EndAsync(grant.Lease.Id, EndReason.Operator, "", Cancellation), Cancellation);
             client.Redeem(grant.Ticket);
 
             FdResponse? answer = null;
@@ -187,7 +177,7 @@ public sealed class FdChannelServerTests : TestBase
     [Fact]
     public async Task Redeem_EndsBeforeTheDelivery_EndIsToldAllTheSame()
     {
-        using var subscription = _leases.Subscribe(new EndsWhatBecomesActive(_leases));
+        using var subscription = Leases.Subscribe(new EndsWhatBecomesActive(Leases));
         var client = Connect();
         for (int i = 0; i < 20; i++)
         {
@@ -260,7 +250,7 @@ public sealed class FdChannelServerTests : TestBase
     {
         for (int i = 0; i < 50; i++)
         {
-            using var client = new FdChannelClient(_path);
+            using var client = new FdChannelClient(SocketPath);
             client.Send([0xff]);
             try
             {
@@ -290,7 +280,7 @@ public sealed class FdChannelServerTests : TestBase
         await Wait.Until(() => HasBeenCutOff(hostile), "the flooding client cut off");
 
         await Logs.WaitFor(3008);
-        Assert.Equal(BarBroker.Leases.LeaseState.Active, _leases.Get(held.Lease.Id).State);
+        Assert.Equal(BarBroker.Leases.LeaseState.Active, Leases.Get(held.Lease.Id).State);
         using var other = await Deliver(Connect(), await Acquire(_owner, 4096));
     }
 
@@ -311,7 +301,7 @@ public sealed class FdChannelServerTests : TestBase
         client.Redeem(grant.Ticket);
 
         await Logs.WaitFor(3007);
-        var lease = await Wait.For(_leases.WaitEndedAsync(grant.Lease.Id, Cancellation), "the lease that nobody got to end");
+        var lease = await Wait.For(Leases.WaitEndedAsync(grant.Lease.Id, Cancellation), "the lease that nobody got to end");
         Assert.Equal((BarBroker.Leases.LeaseState.Ended, EndReason.TicketExpired), (lease.State, lease.EndReason));
         Assert.Contains("delivery failed", lease.EndDetail, StringComparison.Ordinal);
         Assert.Equal(room, await CountAnswers(client));
@@ -328,7 +318,7 @@ public sealed class FdChannelServerTests : TestBase
 
         for (int i = 0; i < 100; i++)
         {
-            using var refused = new FdChannelClient(_path);
+            using var refused = new FdChannelClient(SocketPath);
             var error = await refused.ReceiveError();
             Assert.Equal((ResourceExhausted, true), ((int)error.Code, error.Closing));
             await refused.AssertClosed();
@@ -342,19 +332,17 @@ public sealed class FdChannelServerTests : TestBase
     public async Task Client_Closes_LeaseLives()
     {
         var grant = await Acquire(_owner, 4096);
-        using (var client = new FdChannelClient(_path))
+        using (var client = new FdChannelClient(SocketPath))
         using (await Deliver(client, grant))
         {
         }
 
         await Logs.WaitFor(3002);
-        Assert.Equal(BarBroker.Leases.LeaseState.Active, _leases.Get(grant.Lease.Id).State);
-        await _leases.EndAsync(grant.Lease.Id, EndReason.Operator, "", Cancellation);
+        Assert.Equal(BarBroker.Leases.LeaseState.Active, Leases.Get(grant.Lease.Id).State);
+        await Leases.EndAsync(grant.Lease.Id, EndReason.Operator, "", Cancellation);
     }
 
-    private FdChannelClient Connect() => Own(new FdChannelClient(_path));
-
-    private async Task<Grant> Acquire(LeaseOwner owner, params ulong[] sizes) => await _leases.AcquireAsync(
+    private async Task<Grant> Acquire(LeaseOwner owner, params ulong[] sizes) => await Leases.AcquireAsync(
         new AcquireRequest(
             "sim0",
             [.. sizes.Select(size => new BufferRequest(0, [], size))],
@@ -413,7 +401,7 @@ public sealed class FdChannelServerTests : TestBase
 
     private async Task<bool> IsAdmitted()
     {
-        using var client = new FdChannelClient(_path);
+        using var client = new FdChannelClient(SocketPath);
         var error = client.ReceiveError();
         try
         {
