@@ -33,7 +33,8 @@ internal sealed class Barctl : IDisposable
 
     public static Barctl StartProgram(string program, string? runtimeDirectory, params string[] arguments)
     {
-        var start = new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true };
+        var start = ProgramStart.Of([program, .. arguments]);
+        start.RedirectStandardInput = true;
         start.Environment["BARBROKER_RUNTIME_DIR"] = runtimeDirectory;
         start.Environment.Remove("NO_COLOR");
         var process = Process.Start(start)!;

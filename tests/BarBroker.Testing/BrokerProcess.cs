@@ -70,8 +70,7 @@ public sealed class BrokerProcess : IAsyncDisposable
     /// <summary>Starts it again after <see cref="KillAsync"/>, with the same directories.</summary>
     public async Task StartProcessAsync()
     {
-        var start = new ProcessStartInfo(FindProgram(), ["--config", ConfigurationFile, "--runtime-dir", RuntimeDirectory]) { RedirectStandardError = true, RedirectStandardOutput = true };
-        _process = new Process { StartInfo = start };
+        _process = new Process { StartInfo = ProgramStart.Of(FindProgram(), "--config", ConfigurationFile, "--runtime-dir", RuntimeDirectory) };
         _process.ErrorDataReceived += (_, line) => _log.Enqueue(line.Data ?? "");
         _process.OutputDataReceived += (_, line) => _log.Enqueue(line.Data ?? "");
         _process.Start();

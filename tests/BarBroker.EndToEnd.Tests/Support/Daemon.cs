@@ -62,8 +62,7 @@ internal sealed class Daemon : IAsyncDisposable
         var notifications = new Socket(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified);
         notifications.Bind(new UnixDomainSocketEndPoint(notify));
         File.SetUnixFileMode(notify, (UnixFileMode)0b110_110_110);
-        string[] command = [.. launcher, program, "--config", configuration, "--runtime-dir", Path.Combine(directory, "run")];
-        var start = new ProcessStartInfo(command[0], command[1..]) { RedirectStandardError = true, RedirectStandardOutput = true };
+        var start = ProgramStart.Of([.. launcher, program, "--config", configuration, "--runtime-dir", Path.Combine(directory, "run")]);
         start.Environment["NOTIFY_SOCKET"] = notify;
         start.Environment.Remove("JOURNAL_STREAM");
         var broker = new Daemon(Process.Start(start)!, notifications, Path.Combine(directory, "run"));
