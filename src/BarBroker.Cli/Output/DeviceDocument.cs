@@ -19,7 +19,8 @@ internal sealed record DeviceDocument(
     uint Leases,
     uint Generation,
     IReadOnlyList<BarDocument> Bars,
-    uint Waiting)
+    uint Waiting,
+    IReadOnlyList<CordonDocument> Cordons)
 {
     /// <summary>Only where the operator socket told it.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
@@ -39,5 +40,13 @@ internal sealed record DeviceDocument(
         device.Leases,
         device.Generation,
         [.. device.Bars.Select(BarDocument.From)],
-        device.Waiting);
+        device.Waiting,
+        [.. device.Cordons.Select(CordonDocument.From)]);
+
+    /// <summary>The state in one word for a table, with the causes that are not an operator's word: cordoned (stuck).</summary>
+    public string StateWithCauses()
+    {
+        string causes = string.Join(", ", Cordons.Select(static cordon => cordon.Cause).Where(static cause => cause != "operator"));
+        return causes.Length > 0 ? $"{State} ({causes})" : State;
+    }
 }

@@ -41,8 +41,8 @@ internal static class Screen
 
     public static Text Cell(string text) => new(Words.Printable(text));
 
-    /// <summary>Good, bad or on the way: only a colour, the word says it.</summary>
-    public static Text State(string state) => new(state, state switch
+    /// <summary>Good, bad or on the way: only a colour, the words, by default the state itself, say it.</summary>
+    public static Text State(string state, string? words = null) => new(words ?? state, state switch
     {
         "active" or "ready" => new Style(Color.Green),
         "granted" or "recalled" or "revoking" or "cordoned" => new Style(Color.Yellow),

@@ -111,7 +111,7 @@ internal static class Tables
                 table.AddRow(
                     Screen.Cell(first ? device.Name : ""),
                     Screen.Cell(first ? device.Kind : ""),
-                    first ? Screen.State(device.State) : Screen.Cell(""),
+                    first ? Screen.State(device.State, device.StateWithCauses()) : Screen.Cell(""),
                     Screen.Cell(first ? device.RevocationDomain : ""),
                     Screen.Cell(first ? $"{device.Leases}" : ""),
                     Screen.Cell(bar.Size > 0 ? $"{bar.Index}" : "-"),
@@ -131,6 +131,11 @@ internal static class Tables
         Add(table, "kind", device.Kind);
         Add(table, "driver", device.Driver);
         table.AddRow(Screen.Cell("state"), Screen.State(device.State));
+        foreach (var cordon in device.Cordons)
+        {
+            Add(table, "cordoned", cordon.Cause, cordon.Comment);
+        }
+
         Add(table, "revokes", device.RevocationDomain);
         Add(table, "detail", device.Detail);
         Add(table, "access", string.Join(", ", device.Accesses));

@@ -180,7 +180,8 @@ internal sealed class LeaseManager : IAsyncDisposable
 
     public DeviceInfo Cordon(string device, string comment) => _book.Cordon(device, comment);
 
-    public DeviceInfo Uncordon(string device) => _book.Cordon(device, null);
+    /// <summary>Takes every cause away, whoever cordoned the device.</summary>
+    public DeviceInfo Uncordon(string device) => _book.Uncordon(device);
 
     /// <summary>Ends every lease of the device (DeviceReset), closes it, which is the proof that also frees stuck leases, opens and resets it. Returns how many leases ended by it.</summary>
     public Task<int> ResetDeviceAsync(string device, string detail, CancellationToken cancellation) =>

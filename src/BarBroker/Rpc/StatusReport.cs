@@ -38,10 +38,7 @@ internal sealed class StatusReport(LeaseManager leases, ConfigurationReloader re
         foreach (var device in leases.Devices())
         {
             response.Devices.Add(device.ToWire());
-            if (Warning(device) is { } warning)
-            {
-                response.Warnings.Add(warning);
-            }
+            response.Warnings.AddRange(Warnings(device));
         }
 
         if (response.Devices.Count == 0)
@@ -84,11 +81,16 @@ internal sealed class StatusReport(LeaseManager leases, ConfigurationReloader re
         }
     }
 
-    private static string? Warning(DeviceInfo device) => device switch
+    private static IEnumerable<string> Warnings(DeviceInfo device)
     {
-        { State: DeviceState.Unavailable } => $"{device.Name} is unavailable: {device.Detail}",
-        { Description.Domain: Devices.RevocationDomain.None } => $"{device.Name} is not served: {device.Detail}",
-        { Description.Kind: "simulated" } => $"{device.Name} is simulated: memory, no hardware.",
-        _ => null,
-    };
+        string? state = device switch
+        {
+            { State: DeviceState.Unavailable } => $"{device.Name} is unavailable: {device.Detail}",
+            { Description.Domain: Devices.RevocationDomain.None } => $"{device.Name} is not served: {device.Detail}",
+            { Description.Kind: "simulated" } => $"{device.Name} is simulated: memory, no hardware.",
+            _ => null,
+        };
+        var cordons = device.State == DeviceState.Cordoned ? device.Cordons : [];
+        return cordons.Select(cordon => $"{device.Name} is {cordon}").Concat(state is null ? [] : [state]);
+    }
 }

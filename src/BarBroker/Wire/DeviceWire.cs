@@ -24,6 +24,11 @@ internal static class DeviceWire
             message.Bars.Add(bar.ToWire());
         }
 
+        foreach (var cordon in device.Cordons)
+        {
+            message.Cordons.Add(new V1.Cordon { Cause = (V1.CordonCause)cordon.Cause, Comment = cordon.Comment });
+        }
+
         if (device.Description is { } description)
         {
             message.Kind = description.Kind;

@@ -175,6 +175,9 @@ public sealed class OperatorServiceTests : BrokerTest
 
         Assert.Equal(DeviceState.Cordoned, cordoned.Device.State);
         Assert.Contains("swap", cordoned.Device.Detail, StringComparison.Ordinal);
+        Assert.Equal([CordonCause.Operator], cordoned.Device.Cordons.Select(cordon => cordon.Cause));
+        Assert.Contains("swap", cordoned.Device.Cordons[0].Comment, StringComparison.Ordinal);
+        Assert.Empty(uncordoned.Device.Cordons);
         Assert.Equal(DeviceState.Ready, uncordoned.Device.State);
         Assert.Equal([lease.Id], await List(new LeaseSelector()));
     }

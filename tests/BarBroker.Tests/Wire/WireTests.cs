@@ -67,9 +67,10 @@ public sealed class WireTests
     [Fact]
     public void ToWire_DeviceThatNeverOpened_HasNameStateAndReason()
     {
-        var message = new DeviceInfo("nvme0", DeviceState.Unavailable, "no such device", null, [], 0, 0).ToWire();
+        var message = new DeviceInfo("nvme0", DeviceState.Unavailable, "no such device", null, [], 0, 0) { Cordons = [new(CordonCause.Error, "AER")] }.ToWire();
 
         Assert.Equal(("nvme0", V1.DeviceState.Unavailable, "no such device", ""), (message.Name, message.State, message.Detail, message.Kind));
+        Assert.Equal([new V1.Cordon { Cause = V1.CordonCause.Error, Comment = "AER" }], message.Cordons);
     }
 
     [Fact]

@@ -16,20 +16,6 @@ internal sealed partial class LeaseBook
         PostRecycle(slot);
     }
 
-    public DeviceInfo Cordon(string device, string? comment)
-    {
-        using Transition _ = Enter();
-        DeviceSlot slot = FindSlot(device);
-        if (slot.Cordon != comment)
-        {
-            slot.Cordon = comment;
-            Tell(slot);
-            Wake(slot);
-        }
-
-        return slot.ToInfo();
-    }
-
     /// <summary>From any thread: the device says that it is gone.</summary>
     public void DeviceLost(DeviceSlot slot, string reason)
     {

@@ -216,8 +216,8 @@ internal sealed partial class LeaseBook
     {
         if (!slot.IsOpen)
             return Unavailable(slot.Name, $"device {slot.Name} is not available: {slot.Detail}");
-        if (slot.Cordon is not null)
-            return Unavailable(slot.Name, $"device {slot.Name} is cordoned{(slot.Cordon.Length > 0 ? $": {slot.Cordon}" : "")}; the operator must uncordon it");
+        if (slot.IsCordoned)
+            return Unavailable(slot.Name, $"device {slot.Name} is {string.Join("; ", slot.Cordons)}; the operator must uncordon it");
         RevocationDomain domain = slot.Description!.Domain;
         if (domain == RevocationDomain.None)
             return Unavailable(slot.Name, $"device {slot.Name} is not served, because access to it cannot be revoked: {slot.Description.Detail}");

@@ -195,7 +195,7 @@ internal sealed partial class LeaseBook
     /// <summary>False only where a try would be refused for something that may change: most of a queue, most of the time, and then cheap.</summary>
     private static bool MightFit(DeviceSlot slot, Waiter waiter)
     {
-        if (!slot.IsOpen || slot.Cordon is not null)
+        if (!slot.IsOpen || slot.IsCordoned)
             return false;
         foreach (BufferRequest wanted in waiter.Request.Buffers)
         {

@@ -9,7 +9,7 @@ internal enum DeviceState
 {
     Ready = 1,
 
-    /// <summary>No new leases, by an operator's word.</summary>
+    /// <summary>No new leases; <see cref="DeviceInfo.Cordons"/> says why.</summary>
     Cordoned = 2,
 
     /// <summary>Not open; <see cref="DeviceInfo.Detail"/> says why.</summary>
@@ -29,4 +29,8 @@ internal sealed record DeviceInfo(
     ImmutableArray<BarUsage> Bars,
     int Leases,
     int Generation,
-    int Waiting = 0);
+    int Waiting = 0)
+{
+    /// <summary>Why it grants nothing, also while it is not open; empty: it is not cordoned.</summary>
+    public ImmutableArray<DeviceCordon> Cordons { get; init; } = [];
+}

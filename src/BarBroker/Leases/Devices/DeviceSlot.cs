@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+using System.Collections.Immutable;
 using BarBroker.Devices;
 
 namespace BarBroker.Leases;
@@ -22,8 +23,10 @@ internal sealed class DeviceSlot(DeviceRegistration registration) : Deadline
     /// <summary>Why it is not open, or why its revocation domain is what it is.</summary>
     public string Detail { get; set; } = "not opened yet";
 
-    /// <summary>Null: not cordoned.</summary>
-    public string? Cordon { get; set; }
+    /// <summary>By cause, each at most once. Empty: not cordoned.</summary>
+    public ImmutableArray<DeviceCordon> Cordons { get; set; } = [];
+
+    public bool IsCordoned => Cordons.Length > 0;
 
     public int Generation { get; set; }
 
@@ -70,7 +73,7 @@ internal sealed class DeviceSlot(DeviceRegistration registration) : Deadline
 
     public List<ResetWaiter> ResetWaiters { get; } = [];
 
-    public DeviceState State => !IsOpen ? DeviceState.Unavailable : Cordon is null ? DeviceState.Ready : DeviceState.Cordoned;
+    public DeviceState State => !IsOpen ? DeviceState.Unavailable : !IsCordoned ? DeviceState.Ready : DeviceState.Cordoned;
 
     /// <summary>It can only be revoked as a whole, and serves another user now. Any one of the leases will do: by this rule they are all of one user.</summary>
     public bool IsOtherUsers(uint uid) =>
@@ -84,7 +87,10 @@ internal sealed class DeviceSlot(DeviceRegistration registration) : Deadline
         [.. (Description?.Bars ?? []).Select(ToUsage)],
         Leases.Count,
         Generation,
-        Waiters.Count);
+        Waiters.Count)
+    {
+        Cordons = Cordons,
+    };
 
     private BarUsage ToUsage(BarDescription bar)
     {
@@ -92,10 +98,5 @@ internal sealed class DeviceSlot(DeviceRegistration registration) : Deadline
         return new BarUsage(bar.Index, bar.Size, a.Free, a.Leased, a.Quarantined, a.LargestFree);
     }
 
-    private string DetailText() => Cordon switch
-    {
-        null => Detail,
-        "" => $"cordoned; {Detail}",
-        _ => $"cordoned: {Cordon}; {Detail}",
-    };
+    private string DetailText() => IsCordoned ? $"{string.Join("; ", Cordons)}; {Detail}" : Detail;
 }
