@@ -100,6 +100,9 @@ internal sealed class FdChannel : IAsyncDisposable
         }
     }
 
+    /// <summary>Tells that a recall is known. False: it could not be sent here.</summary>
+    public bool Acknowledge(string leaseId) => IsOpen && TrySend(new FdRequest { Acknowledge = new AcknowledgeRequest { LeaseId = leaseId } });
+
     public async ValueTask DisposeAsync()
     {
         _reader.Stop();
@@ -184,16 +187,22 @@ internal sealed class FdChannel : IAsyncDisposable
             return false;
         }
 
+        TrySend(new FdRequest { Cancel = new CancelRequest { RequestId = waiter.RequestId } });
+        return true;
+    }
+
+    /// <summary>Without waiting. False: the broker does not read, or the connection is over.</summary>
+    private bool TrySend(FdRequest request)
+    {
         try
         {
-            FdSocket.TrySend(_socket, new FdRequest { Cancel = new CancelRequest { RequestId = waiter.RequestId } }.ToByteArray(), []);
+            return FdSocket.TrySend(_socket, request.ToByteArray(), []);
         }
         catch (Exception exception) when (exception is LinuxException or ObjectDisposedException)
         {
             // The reader hears of it, too.
+            return false;
         }
-
-        return true;
     }
 
     /// <summary>Takes in every packet that is there. False: the connection is over. By one thread at a time.</summary>

@@ -194,7 +194,7 @@ public sealed class Lease : IAsyncDisposable
         }
     }
 
-    /// <summary>Tells the broker that the recall is known, for operators to see. It moves no deadline.</summary>
+    /// <summary>As <see cref="LeaseRecalledEventArgs.Acknowledge"/>, and waits for the broker's answer.</summary>
     /// <exception cref="BrokerException">The call failed.</exception>
     public Task AcknowledgeRecallAsync(CancellationToken cancellation = default) => _client.AcknowledgeRecallAsync(Id, cancellation);
 
@@ -270,9 +270,30 @@ public sealed class Lease : IAsyncDisposable
             }
 
             State = LeaseState.Recalled;
-            var args = _recalledArgs = new LeaseRecalledEventArgs(message.RecallRemaining?.ToTimeSpan() ?? TimeSpan.Zero, message.RecallReason, message.RecallDetail);
+            var args = _recalledArgs = new LeaseRecalledEventArgs(message.RecallRemaining?.ToTimeSpan() ?? TimeSpan.Zero, message.RecallReason, message.RecallDetail, AcknowledgeRecall);
             var handlers = _recalledHandlers;
             Post(() => handlers?.Invoke(this, args));
+        }
+    }
+
+    /// <summary>On the fd socket, where the notice came from; where that is gone, the recall was learnt from the other one.</summary>
+    private void AcknowledgeRecall()
+    {
+        if (!Channel.Acknowledge(Id))
+        {
+            _client.Table.Events.Post(TryAcknowledgeRecallAsync);
+        }
+    }
+
+    private async ValueTask TryAcknowledgeRecallAsync()
+    {
+        try
+        {
+            await AcknowledgeRecallAsync().ConfigureAwait(false);
+        }
+        catch (Exception exception) when (exception is BrokerException or ObjectDisposedException)
+        {
+            // Nothing depends on it.
         }
     }
 

@@ -76,6 +76,31 @@ public sealed class LossTests(BrokerFixture fixture) : ClientTestBase, IClassFix
         Assert.False(lost);
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Recalled_Acknowledged_OperatorsSeeIt(bool waits)
+    {
+        var client = await ConnectAsync(fixture.Broker);
+        await using var lease = await client.AcquireAsync(LeaseRequest.OfSize("sim0", 4096), Cancellation);
+        lease.Recalled += (_, args) =>
+        {
+            if (waits)
+            {
+                lease.AcknowledgeRecallAsync(Cancellation).GetAwaiter().GetResult();
+            }
+            else
+            {
+                args.Acknowledge();
+            }
+        };
+
+        var recalled = await RevokeAsync(fixture.Broker, lease, TimeSpan.FromSeconds(30), wait: false);
+
+        Assert.False(recalled.RecallAcknowledged);
+        await Wait.Until(async () => (await Operator(fixture.Broker).GetLeaseAsync(new OperatorGetLeaseRequest { LeaseId = lease.Id }, cancellationToken: Cancellation)).Lease.RecallAcknowledged, "operators see it");
+    }
+
     [Fact]
     public async Task Recalled_NotReleased_IsLostAfterTheGrace()
     {

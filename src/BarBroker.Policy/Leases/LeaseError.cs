@@ -23,6 +23,9 @@ internal enum LeaseError
     /// <summary>RESOURCE_EXHAUSTED: over a quota.</summary>
     Quota,
 
+    /// <summary>RESOURCE_EXHAUSTED: faster than the policy allows.</summary>
+    Rate,
+
     /// <summary>PERMISSION_DENIED.</summary>
     Denied,
 

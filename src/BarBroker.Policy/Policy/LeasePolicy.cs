@@ -35,6 +35,15 @@ internal sealed class LeasePolicy(LeaseOptions options)
         return Terms(request, rule, rule.Lease!);
     }
 
+    /// <summary>Whether the caller may lease anything of the device of that name: what it may not, it need not see.</summary>
+    public Func<string, bool> DevicesOf(IPolicySubject subject)
+    {
+        if (options.Rules is null)
+            return static _ => true;
+        var facts = new SubjectFacts(subject);
+        return Find(ref facts, static rule => rule.Lease is not null, "leases", null, out _)?.Lease is { } lease ? lease.AllowsDevice : static _ => false;
+    }
+
     /// <summary>What a caller of the operator socket may do, and the rule that says so; null if none does.</summary>
     public OperatorRights RightsOf(IPolicySubject subject, out PolicyRule? rule, List<PolicyStep>? steps = null)
     {

@@ -138,6 +138,19 @@ internal sealed partial class FdChannelConnection
         }
     }
 
+    /// <summary>Not answered, so that nothing on this socket can be taken for the answer to something else.</summary>
+    private void Acknowledge(string leaseId)
+    {
+        try
+        {
+            leases.AcknowledgeRecall(leaseId, peer.Uid);
+        }
+        catch (LeaseException)
+        {
+            // Another uid's, or ended and forgotten: there is nobody to tell.
+        }
+    }
+
     private void Redeem(ReadOnlySpan<byte> ticket)
     {
         Redemption redemption;

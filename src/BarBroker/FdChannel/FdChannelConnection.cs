@@ -191,6 +191,9 @@ internal sealed partial class FdChannelConnection(
             case FdRequest.RequestOneofCase.Cancel:
                 Cancel(request.Cancel.RequestId);
                 return null;
+            case FdRequest.RequestOneofCase.Acknowledge:
+                Acknowledge(request.Acknowledge.LeaseId);
+                return null;
             default:
                 Redeem(request.Redeem.Ticket.Span);
                 return null;

@@ -17,7 +17,7 @@ internal sealed class AcquireRates(LeaseClock clock)
     private readonly Dictionary<(uint Uid, string Rule), long> _due = [];
     private int _cleanAt = CleanAt;
 
-    /// <exception cref="LeaseException">Quota: too many in too short a time.</exception>
+    /// <exception cref="LeaseException">Rate: too many in too short a time.</exception>
     public void Take(uint uid, LeaseTerms terms)
     {
         if (terms.Rate is not { } rate)
@@ -38,7 +38,7 @@ internal sealed class AcquireRates(LeaseClock clock)
         }
 
         throw new LeaseException(
-            LeaseError.Quota,
+            LeaseError.Rate,
             $"policy rule {terms.RuleName}: uid {uid} may acquire {rate.PerSecond} times a second, {rate.Burst} at once; try again in {Math.Ceiling(clock.Span(wait).TotalMilliseconds)} ms");
     }
 

@@ -213,10 +213,18 @@ internal sealed class LeaseManager : IAsyncDisposable
 
     private LeaseTerms Admit(AcquireRequest request, LeaseOwner owner)
     {
-        AcquireValidator.Check(request);
-        LeaseTerms terms = _policy.Decide(request, owner);
-        _rates.Take(owner.Uid, terms);
-        return terms;
+        try
+        {
+            AcquireValidator.Check(request);
+            LeaseTerms terms = _policy.Decide(request, owner);
+            _rates.Take(owner.Uid, terms);
+            return terms;
+        }
+        catch (LeaseException refusal)
+        {
+            Metrics.Refused(refusal);
+            throw;
+        }
     }
 
     /// <summary>

@@ -17,15 +17,17 @@ internal sealed class EventQueue : ILeaseObserver, IDisposable
     private readonly CancellationTokenSource _end;
     private readonly CancellationTokenRegistration _stopping;
     private readonly IDisposable _subscription;
-    private readonly uint? _uid;
+    private readonly LeaseManager _leases;
+    private readonly LeaseOwner? _client;
     private volatile bool _overflown;
 
-    /// <param name="uid">Whose leases; null: everybody's.</param>
+    /// <param name="client">Sees the leases of its uid, and the devices that the policy allows it at that time; null: an operator, who sees all.</param>
     /// <param name="stopping">The broker ends.</param>
     /// <param name="cancellation">The watcher is gone.</param>
-    public EventQueue(LeaseManager leases, uint? uid, CancellationToken stopping, CancellationToken cancellation)
+    public EventQueue(LeaseManager leases, LeaseOwner? client, CancellationToken stopping, CancellationToken cancellation)
     {
-        _uid = uid;
+        _leases = leases;
+        _client = client;
         _end = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         _subscription = leases.Subscribe(this);
 
@@ -35,7 +37,7 @@ internal sealed class EventQueue : ILeaseObserver, IDisposable
 
     public void LeaseChanged(LeaseInfo lease)
     {
-        if (_uid is null || lease.Owner.Uid == _uid)
+        if (_client is null || lease.Owner.Uid == _client.Uid)
         {
             Add((lease, null));
         }
@@ -52,7 +54,11 @@ internal sealed class EventQueue : ILeaseObserver, IDisposable
             await WriteAsync(watcher, toMessage(null, null));
             await foreach (var (lease, device) in _events.Reader.ReadAllAsync(_end.Token))
             {
-                await WriteAsync(watcher, toMessage(lease, device));
+                // Here and not where it happened: the policy may have to look at the process.
+                if (device is null || _client is null || _leases.Policy.DevicesOf(_client)(device.Name))
+                {
+                    await WriteAsync(watcher, toMessage(lease, device));
+                }
             }
         }
         catch (Exception exception) when (exception is OperationCanceledException or IOException && _overflown)

@@ -13,9 +13,13 @@ internal sealed class LeaseService(LeaseManager leases, ClientRegistry registry,
     public override Task<V1.ListDevicesResponse> ListDevices(V1.ListDevicesRequest request, ServerCallContext context)
     {
         var response = new V1.ListDevicesResponse();
+        var isAllowed = leases.Policy.DevicesOf(Caller.Of(context).Owner);
         foreach (var device in leases.Devices())
         {
-            response.Devices.Add(device.ToWire());
+            if (isAllowed(device.Name))
+            {
+                response.Devices.Add(device.ToWire());
+            }
         }
 
         return Task.FromResult(response);
@@ -97,7 +101,7 @@ internal sealed class LeaseService(LeaseManager leases, ClientRegistry registry,
 
     public override async Task Watch(V1.WatchRequest request, IServerStreamWriter<V1.WatchEvent> responseStream, ServerCallContext context)
     {
-        using var events = new EventQueue(leases, Caller.Of(context).Uid, stopping.Token, context.CancellationToken);
+        using var events = new EventQueue(leases, Caller.Of(context).Owner, stopping.Token, context.CancellationToken);
         await events.SendAsync(responseStream, static (lease, device) => new V1.WatchEvent().With(lease, device));
     }
 }

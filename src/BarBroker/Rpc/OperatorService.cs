@@ -46,7 +46,7 @@ internal sealed class OperatorService(
     public override async Task WatchLeases(V1.WatchLeasesRequest request, IServerStreamWriter<V1.WatchLeasesResponse> responseStream, ServerCallContext context)
     {
         Authorize(context, OperatorRights.Read);
-        using var events = new EventQueue(leases, uid: null, stopping.Token, context.CancellationToken);
+        using var events = new EventQueue(leases, client: null, stopping.Token, context.CancellationToken);
         await events.SendAsync(responseStream, static (lease, device) => new V1.WatchLeasesResponse().With(lease, device));
     }
 

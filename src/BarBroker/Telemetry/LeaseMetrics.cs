@@ -29,6 +29,7 @@ internal sealed class LeaseMetrics : IDisposable
     private readonly Histogram<double> _waits;
     private readonly Counter<long> _grants;
     private readonly Counter<long> _ends;
+    private readonly Counter<long> _refusals;
     private readonly Counter<long> _failures;
     private readonly Counter<long> _stalls;
 
@@ -40,6 +41,7 @@ internal sealed class LeaseMetrics : IDisposable
         _waits = _meter.CreateHistogram("barbroker.wait.duration", "s", "How long acquires waited in a queue, by how the wait ended.", null, Durations);
         _grants = _meter.CreateCounter<long>("barbroker.lease.grants", null, "Leases granted.");
         _ends = _meter.CreateCounter<long>("barbroker.lease.ends", null, "Leases ended, by reason; also those that ended before they were granted.");
+        _refusals = _meter.CreateCounter<long>("barbroker.refusals", null, "Acquires that were refused, at once or after waiting, by reason.");
         _failures = _meter.CreateCounter<long>("barbroker.revoke.failures", null, "Attempts to revoke a lease that failed, or did not answer in time.");
         _stalls = _meter.CreateCounter<long>("barbroker.sweep.stalls", null, "How often the broker found itself stalled and gave a grace.");
     }
@@ -70,6 +72,8 @@ internal sealed class LeaseMetrics : IDisposable
         if (duration is { } d)
             _revokes.Record(d.TotalSeconds, Tag("device", device));
     }
+
+    public void Refused(LeaseException refusal) => _refusals.Add(1, Tag("reason", Text(refusal.Error)));
 
     public void Waited(WaitOutcome outcome, TimeSpan duration) => _waits.Record(duration.TotalSeconds, Tag("outcome", Text(outcome)));
 
@@ -114,6 +118,19 @@ internal sealed class LeaseMetrics : IDisposable
         WaitOutcome.TimedOut => "timed_out",
         WaitOutcome.Cancelled => "cancelled",
         _ => "refused",
+    };
+
+    private static string Text(LeaseError error) => error switch
+    {
+        LeaseError.Invalid => "invalid",
+        LeaseError.Unsupported => "unsupported",
+        LeaseError.NotFound => "not_found",
+        LeaseError.Ended => "ended",
+        LeaseError.NoRoom => "no_room",
+        LeaseError.Quota => "quota",
+        LeaseError.Rate => "rate",
+        LeaseError.Denied => "policy",
+        _ => "unavailable",
     };
 
     private static string Text(EndReason reason) => reason switch

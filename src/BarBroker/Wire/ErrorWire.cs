@@ -21,7 +21,7 @@ internal static class ErrorWire
         LeaseError.Unsupported => StatusCode.Unimplemented,
         LeaseError.NotFound => StatusCode.NotFound,
         LeaseError.Ended => StatusCode.FailedPrecondition,
-        LeaseError.NoRoom or LeaseError.Quota => StatusCode.ResourceExhausted,
+        LeaseError.NoRoom or LeaseError.Quota or LeaseError.Rate => StatusCode.ResourceExhausted,
         LeaseError.Denied => StatusCode.PermissionDenied,
         LeaseError.Unavailable => StatusCode.Unavailable,
         _ => throw new ArgumentOutOfRangeException(nameof(error), error, null),

@@ -31,6 +31,8 @@ internal sealed class FdChannelClient : IDisposable
 
     public void Cancel(string requestId) => Send(new FdRequest { Cancel = new CancelRequest { RequestId = requestId } }.ToByteArray());
 
+    public void Acknowledge(string leaseId) => Send(new FdRequest { Acknowledge = new AcknowledgeRequest { LeaseId = leaseId } }.ToByteArray());
+
     /// <summary>The next delivery, whose files are closed, as no test here needs them later.</summary>
     public async Task<Delivery> ReceiveDelivery()
     {

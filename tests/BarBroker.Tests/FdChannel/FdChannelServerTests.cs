@@ -81,6 +81,41 @@ public sealed class FdChannelServerTests : FdChannelTestBase
     }
 
     [Fact]
+    public async Task Acknowledge_RecalledLease_IsShownAndAnsweredByNothing()
+    {
+        var client = Connect();
+        var grant = await Acquire(_owner, 4096);
+        using var packet = await Deliver(client, grant);
+        client.Acknowledge(grant.Lease.Id);
+        client.Acknowledge("ls-none");
+        client.Acknowledge("");
+
+        Leases.Recall(grant.Lease.Id, TimeSpan.FromMinutes(1), EndReason.Operator, "why");
+
+        var notice = await client.ReceiveNotice();
+        Assert.Equal((V1.LeaseState.Recalled, V1.EndReason.Operator, "why", false), (notice.State, notice.RecallReason, notice.RecallDetail, notice.RecallAcknowledged));
+        client.Acknowledge(grant.Lease.Id);
+        await Wait.Until(() => Leases.Get(grant.Lease.Id).RecallAcknowledged, "the recall is acknowledged");
+        Assert.InRange(Leases.Get(grant.Lease.Id).RecallRemaining!.Value, TimeSpan.FromSeconds(1), TimeSpan.FromMinutes(1));
+        Leases.End(grant.Lease.Id, EndReason.Released, "");
+        Assert.Equal(V1.LeaseState.Revoking, (await client.ReceiveNotice()).State);
+    }
+
+    [Fact]
+    public async Task Acknowledge_LeaseOfAnotherUid_IsIgnored()
+    {
+        var client = Connect();
+        var grant = await Acquire(new LeaseOwner(Users.EffectiveUid + 1, 0, Environment.ProcessId, "other"), 4096);
+        Leases.Recall(grant.Lease.Id, TimeSpan.FromMinutes(1), EndReason.Operator, "");
+
+        client.Acknowledge(grant.Lease.Id);
+        client.Send(UnknownTicket);
+
+        Assert.Equal(NotFound, (int)(await client.ReceiveError()).Code);
+        Assert.False(Leases.Get(grant.Lease.Id).RecallAcknowledged);
+    }
+
+    [Fact]
     public async Task Redeem_TwoClients_EachIsToldOfItsOwnLeaseOnly()
     {
         var (first, second) = (Connect(), Connect());

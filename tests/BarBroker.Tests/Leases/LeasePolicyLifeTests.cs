@@ -98,7 +98,7 @@ public sealed class LeasePolicyLifeTests
         LeaseException refusal = f.Refused(Sized(Page), Owner(1000, 9));
         f.Acquire(Sized(Page), Owner(1001));
 
-        Assert.Equal((LeaseError.Quota, "policy rule r: uid 1000 may acquire 10 times a second, 3 at once; try again in 100 ms"), (refusal.Error, refusal.Message));
+        Assert.Equal((LeaseError.Rate, "policy rule r: uid 1000 may acquire 10 times a second, 3 at once; try again in 100 ms"), (refusal.Error, refusal.Message));
         f.Time.Advance(TimeSpan.FromMilliseconds(99));
         Assert.Contains("in 1 ms", f.Refused(Sized(Page)).Message, StringComparison.Ordinal);
         f.Time.Advance(TimeSpan.FromMilliseconds(1));
@@ -118,7 +118,7 @@ public sealed class LeasePolicyLifeTests
         _ = f.Manager.ReleaseAsync(grant.Lease.Id, 1000, CancellationToken.None);
         f.Pump();
 
-        Assert.Equal(LeaseError.Quota, f.Refused(Sized(Page)).Error);
+        Assert.Equal(LeaseError.Rate, f.Refused(Sized(Page)).Error);
     }
 
     [Fact]

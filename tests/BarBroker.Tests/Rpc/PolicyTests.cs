@@ -15,6 +15,8 @@ public sealed class PolicyTests : BrokerTest
     private const uint Bob = 54322;
     private const uint Watcher = 54323;
 
+    protected override string Devices => base.Devices + """, { "name": "other0", "kind": "simulated", "bars": [ { "size": "64KiB" } ] }""";
+
     protected override string More => $$"""
         "policy": { "rules": [
           { "name": "no-bob", "match": { "uid": {{Bob}} }, "deny": true, "message": "Bob has left" },
@@ -48,6 +50,33 @@ public sealed class PolicyTests : BrokerTest
         var readOnly = Sized(Page);
         readOnly.Access = Access.ReadOnly;
         Assert.Equal("access", (await Refused(StatusCode.PermissionDenied, alice.AcquireAsync(readOnly, cancellationToken: Cancellation))).Detail?.Field);
+    }
+
+    [Fact]
+    public async Task ListDevices_AndRefusals_TellOnlyOfDevicesThatTheRuleAllows()
+    {
+        Assert.Equal(["sim0"], await DevicesAsync(Alice));
+        Assert.Empty(await DevicesAsync(Bob));
+        Assert.Empty(await DevicesAsync(Watcher));
+        Assert.Equal(["sim0", "other0"], (await Client.ListDevicesAsync(new ListDevicesRequest(), cancellationToken: Cancellation)).Devices.Select(device => device.Name));
+        Assert.Equal("there is no device sim7; there is sim0", (await Refused(StatusCode.NotFound, ClientOf(Alice).AcquireAsync(Sized(Page, "sim7"), cancellationToken: Cancellation))).Message);
+
+        async Task<IEnumerable<string>> DevicesAsync(uint uid) =>
+            (await ClientOf(uid).ListDevicesAsync(new ListDevicesRequest(), cancellationToken: Cancellation)).Devices.Select(device => device.Name);
+    }
+
+    [Fact]
+    public async Task Watch_DeviceThatTheRuleForbids_IsNotToldOf()
+    {
+        using var watch = ClientOf(Alice).Watch(new WatchRequest(), cancellationToken: Cancellation);
+        await Next(watch.ResponseStream, "the watch begins");
+
+        foreach (string device in new[] { "other0", "sim0" })
+        {
+            await Operator.CordonDeviceAsync(new CordonDeviceRequest { Device = device }, cancellationToken: Cancellation);
+        }
+
+        Assert.Equal("sim0", (await Next(watch.ResponseStream, "a device is cordoned")).Device.Name);
     }
 
     [Fact]

@@ -152,6 +152,7 @@ internal sealed partial class LeaseBook
 
     private void Fail(Claim claim, LeaseException refusal)
     {
+        _metrics.Refused(refusal);
         foreach (IAcquireRecipient recipient in claim.Recipients ?? [])
             _observers.Add(() => recipient.Refuse(refusal));
         claim.Recipients = null;

@@ -56,6 +56,19 @@ internal sealed partial class LeaseBook
 
     private Claim FindOrPlace(AcquireRequest request, LeaseOwner owner, LeaseTerms terms)
     {
+        try
+        {
+            return FindOrPlaceNew(request, owner, terms);
+        }
+        catch (LeaseException refusal)
+        {
+            _metrics.Refused(refusal);
+            throw;
+        }
+    }
+
+    private Claim FindOrPlaceNew(AcquireRequest request, LeaseOwner owner, LeaseTerms terms)
+    {
         OwnerRecord record = _owners.GetValue(owner, static o => new OwnerRecord(o));
         if (record.Exited)
             throw new LeaseException(LeaseError.Denied, $"process {owner.Pid} ({owner.Comm}) has exited; nothing is granted to it");
@@ -70,7 +83,7 @@ internal sealed partial class LeaseBook
         if (QuotaRefusal(bytes, owner.Uid, terms) is { } over)
             throw over;
         Lease lease = request.Device.Length > 0
-            ? TryPlace(FindSlot(request.Device), request, record, out LeaseException? refusal) ?? throw refusal!
+            ? TryPlace(FindSlot(request.Device, terms), request, record, out LeaseException? refusal) ?? throw refusal!
             : PlaceAnywhere(request, record, terms);
         Register(lease, terms, bytes);
         return lease;

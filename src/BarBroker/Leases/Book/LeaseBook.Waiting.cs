@@ -71,7 +71,7 @@ internal sealed partial class LeaseBook
     /// <summary>A lease if it is the request's turn and there is room; else it is put in the queue, or refused.</summary>
     private Claim PlaceOrWait(AcquireRequest request, OwnerRecord record, LeaseTerms terms)
     {
-        DeviceSlot[] slots = request.Device.Length > 0 ? [FindSlot(request.Device)] : [.. _slots.Where(s => terms.AllowsDevice(s.Name))];
+        DeviceSlot[] slots = request.Device.Length > 0 ? [FindSlot(request.Device, terms)] : [.. _slots.Where(s => terms.AllowsDevice(s.Name))];
         if (slots.Length == 0)
             throw NoDevice(terms);
         long now = _clock.Now;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 using System.Runtime.CompilerServices;
+using BarBroker.Policy;
 using BarBroker.Telemetry;
 
 namespace BarBroker.Leases;
@@ -133,9 +134,15 @@ internal sealed partial class LeaseBook : IDisposable
         return lease;
     }
 
-    private DeviceSlot FindSlot(string name) => _slotsByName.TryGetValue(name, out DeviceSlot? slot)
-        ? slot
-        : throw new LeaseException(LeaseError.NotFound, $"there is no device {name}; there {(_slots.Length == 1 ? "is" : "are")} {string.Join(", ", _slots.Select(s => s.Name))}") { Field = "device", Device = name };
+    /// <param name="terms">Of the acquire that names it: what they do not allow is not told of.</param>
+    private DeviceSlot FindSlot(string name, LeaseTerms? terms = null)
+    {
+        if (_slotsByName.TryGetValue(name, out DeviceSlot? slot))
+            return slot;
+        string[] others = [.. _slots.Select(static s => s.Name).Where(n => terms is null || terms.AllowsDevice(n))];
+        string there = others.Length == 0 ? "" : $"; there {(others.Length == 1 ? "is" : "are")} {string.Join(", ", others)}";
+        throw new LeaseException(LeaseError.NotFound, $"there is no device {name}{there}") { Field = "device", Device = name };
+    }
 
     /// <summary>The buffers are about to be handed over: its client's clocks start.</summary>
     private void Fetch(Lease lease, long now)
