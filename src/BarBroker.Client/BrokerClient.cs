@@ -69,7 +69,7 @@ public sealed class BrokerClient : IAsyncDisposable
     /// <exception cref="BrokerException">The call failed.</exception>
     public async Task<ImmutableArray<Device>> ListDevicesAsync(CancellationToken cancellation = default)
     {
-        var response = await CallAsync(Service.ListDevicesAsync(new ListDevicesRequest(), deadline: CallDeadline(), cancellationToken: cancellation), cancellation).ConfigureAwait(false);
+        var response = await CallInTimeAsync(token => Service.ListDevicesAsync(new ListDevicesRequest(), cancellationToken: token), cancellation).ConfigureAwait(false);
         return [.. response.Devices];
     }
 
@@ -118,7 +118,7 @@ public sealed class BrokerClient : IAsyncDisposable
     }
 
     internal Task AcknowledgeRecallAsync(string leaseId, CancellationToken cancellation) =>
-        CallAsync(Service.AcknowledgeRecallAsync(new AcknowledgeRecallRequest { LeaseId = leaseId }, deadline: CallDeadline(), cancellationToken: cancellation), cancellation);
+        CallInTimeAsync(token => Service.AcknowledgeRecallAsync(new AcknowledgeRecallRequest { LeaseId = leaseId }, cancellationToken: token), cancellation);
 
     private async Task<Lease> AcquireOnceAsync(LeaseRequest request, AcquireRequest message, CancellationToken cancellation)
     {
@@ -164,7 +164,13 @@ public sealed class BrokerClient : IAsyncDisposable
         }
     }
 
-    private DateTime CallDeadline() => Table.Time.GetUtcNow().UtcDateTime + Options.CallTimeout;
+    /// <summary>Without a gRPC deadline, which is a time of the day: set back meanwhile, it would never come.</summary>
+    private async Task<T> CallInTimeAsync<T>(Func<CancellationToken, AsyncUnaryCall<T>> call, CancellationToken cancellation)
+    {
+        using var timeout = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        timeout.CancelAfter(Options.CallTimeout);
+        return await CallAsync(call(timeout.Token), cancellation).ConfigureAwait(false);
+    }
 
     private async Task<T> CallAsync<T>(AsyncUnaryCall<T> call, CancellationToken cancellation)
     {

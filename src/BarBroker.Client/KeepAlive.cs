@@ -190,10 +190,12 @@ internal sealed class KeepAlive : IAsyncDisposable
     private async Task AskAsync(Lease lease)
     {
         long asked = _time.GetTimestamp();
+        // No gRPC deadline, which is a time of the day: set back meanwhile, it would never come.
+        using var timeout = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
+        timeout.CancelAfter(_answerTimeout);
         try
         {
-            var deadline = _time.GetUtcNow().UtcDateTime + _answerTimeout;
-            var response = await _service.GetLeaseAsync(new GetLeaseRequest { LeaseId = lease.Id }, deadline: deadline, cancellationToken: _stop.Token).ConfigureAwait(false);
+            var response = await _service.GetLeaseAsync(new GetLeaseRequest { LeaseId = lease.Id }, cancellationToken: timeout.Token).ConfigureAwait(false);
             lease.Clock.Remaining(asked, response.Lease.Remaining?.ToTimeSpan() ?? TimeSpan.Zero);
             lease.Clock.AskAgain(asked, lease.Ttl / 3);
             lease.Update(response.Lease);
@@ -204,16 +206,20 @@ internal sealed class KeepAlive : IAsyncDisposable
         }
         catch (RpcException exception) when (!_stop.IsCancellationRequested)
         {
-            Unanswered(lease, asked, exception);
+            Unanswered(lease, asked, exception.Status.Detail);
+        }
+        catch (OperationCanceledException) when (!_stop.IsCancellationRequested)
+        {
+            Unanswered(lease, asked, $"no answer within {_answerTimeout.TotalSeconds} s");
         }
     }
 
-    private void Unanswered(Lease lease, long asked, RpcException exception)
+    private void Unanswered(Lease lease, long asked, string cause)
     {
         lease.Clock.AskAgain(asked, _retryDelay);
         if (_time.GetTimestamp() >= lease.Clock.Deadline)
         {
-            lease.End(LeaseState.Revoking, EndReason.Expired, $"the TTL is over and the broker does not answer: {exception.Status.Detail}");
+            lease.End(LeaseState.Revoking, EndReason.Expired, $"the TTL is over and the broker does not answer: {cause}");
         }
     }
 }
