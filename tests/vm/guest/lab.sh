@@ -129,7 +129,7 @@ as() {
     lab_user=$1
     shift
     # shellcheck disable=SC2016 # for the other user's shell to expand
-    su -p -s /bin/sh -c 'exec "$0" "$@"' -- "$lab_user" "$@"
+    busybox su -p -s /bin/sh -c 'exec "$0" "$@"' -- "$lab_user" "$@"
 }
 
 lab_field() { awk -v name="$1" -v field="$2" '$1 == name { print $field; found = 1 } END { exit !found }' /run/lab/devices; }

@@ -8,18 +8,24 @@ chroot_tools=(base-files bash binutils coreutils dash diffutils findutils grep m
 
 # chroot_store SUITES PACKAGE...: fills $new with the packages, the tools, and all that these depend on.
 chroot_store() {
-    local suites=$1 deb
-    shift
+    chroot_unpack "$new" "$1" "${chroot_tools[@]}" "${@:2}"
+    mkdir -p "$new"/{source,result}
+}
+
+# chroot_unpack ROOT SUITES PACKAGE...: with all that these depend on, into a directory.
+chroot_unpack() {
+    local root=$1 suites=$2 deb
+    shift 2
     # shellcheck disable=SC2086 # several
     apt_configure $suites
     apt-get -c "$work/apt.conf" -qq update >&2
-    apt-get -c "$work/apt.conf" -qq --yes --no-install-recommends --download-only install "${chroot_tools[@]}" "$@" >&2 ||
+    apt-get -c "$work/apt.conf" -qq --yes --no-install-recommends --download-only install "$@" >&2 ||
         die "cannot have the packages $* of $suites; a release that the mirror has dropped is replaced by: lab build --refresh"
     # First the package that makes /bin and its like links into /usr.
-    for deb in "$work"/cache/archives/base-files_*.deb "$work"/cache/archives/*.deb; do dpkg-deb --extract "$deb" "$new"; done
-    ln -s mawk "$new/usr/bin/awk"
-    mkdir -p "$new"/{source,result,tmp}
-    rm -rf "$work/cache" "$new"/usr/share/{doc,man,locale,info}
+    for deb in "$work"/cache/archives/base-files_*.deb "$work"/cache/archives/*.deb; do dpkg-deb --extract "$deb" "$root"; done
+    ln -s mawk "$root/usr/bin/awk"
+    mkdir -p "$root/tmp"
+    rm -rf "$work/cache" "$root"/usr/share/{doc,man,locale,info}
 }
 
 # Sets $chroot_unshare to the command that gives mounts of our own.

@@ -51,7 +51,7 @@ cache_add() {
     chmod 755 "$new"
     mv --no-target-directory "$new" "$lab_cache/$name"
     # Of what can be built again, that which no run has used for a while.
-    find "$lab_cache" -maxdepth 1 \( -name 'image-*' -o -name 'native-*' -o -name 'modules-*' -o -name 'chroot-*' \) ! -name "$name" -mtime +14 -exec rm -rf {} +
+    find "$lab_cache" -maxdepth 1 \( -name 'image-*' -o -name 'native-*' -o -name 'modules-*' -o -name 'chroot-*' -o -name 'root-*' \) ! -name "$name" -mtime +14 -exec rm -rf {} +
 }
 
 # hash_of FILES...: one short name for names, modes and contents of files, wherever the checkout is.

@@ -3,7 +3,7 @@
 # The guest's root file system: busybox, this machine's C libraries, a few modules; in the cache as image-<recipe>-<release>.
 
 # What guest/init loads, with whatever these depend on.
-image_modules=(vfio-pci vfio_iommu_type1 9pnet_virtio 9p e1000 pci-stub nvme vfat nls_cp437 nls_ascii nls_utf8)
+image_modules=(vfio-pci vfio_iommu_type1 9pnet_virtio 9p e1000 pci-stub nvme vfat nls_cp437 nls_ascii nls_utf8 virtio_blk ext4)
 
 # What programs built on this machine may need: C helpers, Native AOT executables and what these load at run time.
 image_libraries=(ld-linux-x86-64.so.2 libc.so.6 libm.so.6 libdl.so.2 libpthread.so.0 librt.so.1 libresolv.so.2 libnss_files.so.2

@@ -76,12 +76,13 @@ qemu_share() {
     qemu_args+=(-fsdev "local,id=$1,path=$2,security_model=none${3:+,$3}" -device "virtio-9p-pci,fsdev=$1,mount_tag=$1")
 }
 
-# Sets $qemu_args for $image and the run's directory. No network, no display, no user configuration.
+# qemu_arguments RUN-DIRECTORY [DISK]: sets $qemu_args for $image, with systemd if there is a disk with it, which is /dev/vda; what is written there is gone with the guest. No network, no display, no user configuration.
 # no_timer_check: the check counts ticks of the emulated timer within a stretch of real time; on a busy machine it fails, and the kernel panics.
 # transparent_hugepage: as the stock kernel has it; else a huge page of a BAR is to be had only after madvise.
 # nokaslr, cryptomgr.notests, mitigations=off: only to save time.
 qemu_arguments() {
-    local run=$1 cpu cpus=1 memory=1G clock=
+    local run=$1 disk=${2:-} cpu cpus=1 memory=1G clock= init=
+    [[ -z $disk ]] || init="systemd.unit=lab.target systemd.show_status=false audit=0"
     # Of which an eighth is KASAN's.
     [[ $image != *-debug ]] || memory=2G
     qemu_choose_accel
@@ -102,11 +103,12 @@ qemu_arguments() {
     qemu_args=(-nodefaults -no-user-config -display none -no-reboot
         -machine q35,kernel-irqchip=split -accel "$qemu_accel" -cpu "$cpu" -smp "$cpus" -m "${BARBROKER_LAB_MEMORY:-$memory}"
         -kernel "$image/vmlinuz" -initrd "$image/initramfs"
-        -append "console=ttyS0 quiet loglevel=5 panic=-1 intel_iommu=on no_timer_check nokaslr cryptomgr.notests mitigations=off transparent_hugepage=always${clock:+ tsc_early_khz=$clock} ${BARBROKER_LAB_APPEND:-}"
+        -append "console=ttyS0 quiet loglevel=5 panic=-1 intel_iommu=on no_timer_check nokaslr cryptomgr.notests mitigations=off transparent_hugepage=always${clock:+ tsc_early_khz=$clock} $init ${BARBROKER_LAB_APPEND:-}"
         -device intel-iommu,intremap=on
         -chardev "file,id=console,path=$run/console.log" -serial chardev:console
         -chardev "stdio,id=output,signal=off,logfile=$run/output.log" -serial chardev:output
         -chardev "pipe,id=control,path=$run/control" -serial chardev:control
         -chardev "pipe,id=qmp,path=$run/qmp" -mon chardev=qmp,mode=control)
+    [[ -z $disk ]] || qemu_args+=(-drive "if=none,id=root,format=raw,file=$disk,snapshot=on" -device virtio-blk-pci,drive=root)
     qemu_add_devices
 }
