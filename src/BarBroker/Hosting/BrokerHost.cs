@@ -140,6 +140,7 @@ internal sealed class BrokerHost : IAsyncDisposable
         _health.Start(Leases.Devices());
         _fdChannel.Start();
         await _app.StartAsync(cancellation);
+        Leases.Metrics.ShowZeros(_options.Devices.Select(static device => device.Name));
         _status.MetricsUrl = FindMetricsUrl();
         _status.Ready();
         HostLog.Ready(_log, _options.RuntimeDirectory, _options.StateDirectory, MetricsUrl.Length > 0 ? MetricsUrl : "nowhere", _options.Devices.Length);

@@ -31,7 +31,6 @@ internal sealed class LeaseMetrics : IDisposable
     private readonly Counter<long> _ends;
     private readonly Counter<long> _refusals;
     private readonly Counter<long> _failures;
-    private readonly Counter<long> _stalls;
 
     public LeaseMetrics()
     {
@@ -43,7 +42,6 @@ internal sealed class LeaseMetrics : IDisposable
         _ends = _meter.CreateCounter<long>("barbroker.lease.ends", null, "Leases ended, by reason; also those that ended before they were granted.");
         _refusals = _meter.CreateCounter<long>("barbroker.refusals", null, "Acquires that were refused, at once or after waiting, by reason.");
         _failures = _meter.CreateCounter<long>("barbroker.revoke.failures", null, "Attempts to revoke a lease that failed, or did not answer in time.");
-        _stalls = _meter.CreateCounter<long>("barbroker.sweep.stalls", null, "How often the broker found itself stalled and gave a grace.");
     }
 
     /// <summary>Tells listeners apart that are in one process.</summary>
@@ -53,10 +51,25 @@ internal sealed class LeaseMetrics : IDisposable
     {
         _meter.CreateObservableGauge("barbroker.leases", () => LiveStates.Select(s => new Measurement<int>(book.Count(s), Tag("state", Text(s)))), null, "Leases that have not ended, by state.");
         _meter.CreateObservableGauge("barbroker.waiting", () => book.Devices().Select(d => new Measurement<int>(d.Waiting, Tag("device", d.Name))), null, "Acquires that wait for a device; those for any device count for each.");
+        _meter.CreateObservableGauge("barbroker.waiting.oldest", () => book.OldestWaiters().Select(w => new Measurement<double>(w.Waited.TotalSeconds, Tag("device", w.Device))), "s", "How long the longest of the waits for a device has lasted.");
+        _meter.CreateObservableGauge("barbroker.heartbeat.oldest", () => book.OldestHeartbeat().TotalSeconds, "s", "Since the last heartbeat of the lease that has been silent for longest.");
+        _meter.CreateObservableGauge("barbroker.ttl.used.ratio", book.LargestTtlUsed, null, "The largest part of its TTL that a lease has gone without a heartbeat; at 1 it expires.");
+        _meter.CreateObservableCounter("barbroker.sweep.stalls", () => book.StallCount, null, "How often the broker found itself stalled and gave a grace.");
         _meter.CreateObservableGauge("barbroker.bar.bytes", () => BarBytes(book), "By", "Bytes of a BAR, by use.");
         _meter.CreateObservableGauge("barbroker.stuck.leases", () => book.Count(LeaseState.Stuck), null, "Leases whose revoke failed or does not answer. Anything but 0 wants an operator.");
         _meter.CreateObservableGauge("barbroker.stuck.oldest", () => book.OldestStuck().TotalSeconds, "s", "Since the end of the oldest stuck lease was decided.");
         _meter.CreateObservableGauge("barbroker.device.ready", () => book.Devices().Select(d => new Measurement<int>(d.State == DeviceState.Ready ? 1 : 0, Tag("device", d.Name))), null, "1 if the device can be leased.");
+    }
+
+    /// <summary>Shows counters that alerts look at from 0 on: the step from nothing to 1 is no increase to Prometheus.</summary>
+    /// <remarks>To be called when whoever exports the metrics listens.</remarks>
+    public void ShowZeros(IEnumerable<string> devices)
+    {
+        foreach (string device in devices)
+        {
+            _grants.Add(0, Tag("device", device));
+            _failures.Add(0, Tag("device", device));
+        }
     }
 
     public void Granted(string device, TimeSpan duration)
@@ -80,8 +93,6 @@ internal sealed class LeaseMetrics : IDisposable
     public void ExpiredLate(TimeSpan lateness) => _lateness.Record(lateness.TotalSeconds);
 
     public void RevokeFailed(string device) => _failures.Add(1, Tag("device", device));
-
-    public void Stalled() => _stalls.Add(1);
 
     public void Dispose() => _meter.Dispose();
 

@@ -2,6 +2,7 @@
 
 using System.Diagnostics.Metrics;
 using System.Globalization;
+using BarBroker.Linux.Processes;
 
 namespace BarBroker.Telemetry;
 
@@ -13,6 +14,7 @@ internal sealed class ProcessMetrics : IDisposable
     public ProcessMetrics(Func<long> clientConnections, Func<long> operatorConnections, Func<long> watchedProcesses)
     {
         _meter.CreateObservableGauge("barbroker.open.fds", () => (long)Directory.EnumerateFileSystemEntries("/proc/self/fd").Count(), description: "File descriptors that the broker has open.");
+        _meter.CreateObservableGauge("barbroker.max.fds", static () => ProcessLimits.Soft(ProcessLimits.OpenFiles) ?? 0, description: "How many file descriptors the broker may have open.");
         _meter.CreateObservableGauge("barbroker.resident.memory", () => FromStatus("VmRSS:") * 1024, unit: "By", description: "Memory of the broker that is resident.");
         _meter.CreateObservableGauge("barbroker.threads", () => FromStatus("Threads:"), description: "Threads of the broker.");
         _meter.CreateObservableGauge(

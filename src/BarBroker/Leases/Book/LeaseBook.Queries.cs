@@ -55,18 +55,6 @@ internal sealed partial class LeaseBook
             return _countByState[(int)state];
     }
 
-    /// <summary>How long ago the end of the oldest stuck lease was decided; zero without one.</summary>
-    public TimeSpan OldestStuck()
-    {
-        lock (_lock)
-        {
-            if (_countByState[(int)LeaseState.Stuck] == 0)
-                return TimeSpan.Zero;
-            long oldest = _slots.SelectMany(static s => s.Leases).Where(static l => l.State == LeaseState.Stuck).Min(static l => l.EndingAt);
-            return _clock.Span(_clock.Now - oldest);
-        }
-    }
-
     private static Segment ToSegment(int bar, RangePiece<Lease> piece) => new(
         bar,
         new BarRange(piece.Offset, piece.Length),

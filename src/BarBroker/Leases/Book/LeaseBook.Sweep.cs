@@ -22,7 +22,6 @@ internal sealed partial class LeaseBook
         {
             _stalledAt = now;
             Interlocked.Increment(ref _stalls);
-            _metrics.Stalled();
         }
 
         while (_deadlines.Earliest is { } entry && entry.QueuedDue <= now)
