@@ -45,7 +45,7 @@ internal static class Screen
     public static Text State(string state, string? words = null) => new(words ?? state, state switch
     {
         "active" or "ready" => new Style(Color.Green),
-        "granted" or "recalled" or "revoking" or "cordoned" => new Style(Color.Yellow),
+        "granted" or "recalled" or "revoking" or "cordoned" or "leaving" => new Style(Color.Yellow),
         "stuck" or "unavailable" => new Style(Color.Red, decoration: Decoration.Bold),
         _ => Style.Plain,
     });

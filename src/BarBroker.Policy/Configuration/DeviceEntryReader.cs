@@ -14,6 +14,9 @@ internal static class DeviceEntryReader
     private const ulong PageSize = 4096;
     private const ulong LargestBar = 1ul << 40;
 
+    /// <summary>The kernel waits with an unbind meanwhile, and holds locks of the device that others may want.</summary>
+    private static readonly TimeSpan LongestRequestGrace = TimeSpan.FromMinutes(10);
+
     /// <summary>A feature's number has 16 bits (VFIO_DEVICE_FEATURE_MASK, linux/vfio.h).</summary>
     private const int LastFeature = 0xffff;
 
@@ -34,6 +37,7 @@ internal static class DeviceEntryReader
 
             FaultIfTaken(device, "name", name, names);
             bool allowSharing = device.Flag("allowSharing", false);
+            var grace = device.Duration("requestGrace", DeviceEntry.DefaultRequestGrace, TimeSpan.Zero, LongestRequestGrace);
             if (!device.Has("kind"))
             {
                 device.Fault("kind", "is missing: \"simulated\" or \"vfio\"");
@@ -43,10 +47,10 @@ internal static class DeviceEntryReader
             switch (device.Choice("kind", "", ("simulated", "simulated"), ("vfio", "vfio")))
             {
                 case "simulated":
-                    devices.Add(Simulated(device, name, allowSharing));
+                    devices.Add(Simulated(device, name, allowSharing) with { RequestGrace = grace });
                     break;
                 case "vfio":
-                    devices.Add(Vfio(device, name, allowSharing, addresses));
+                    devices.Add(Vfio(device, name, allowSharing, addresses) with { RequestGrace = grace });
                     break;
             }
         }

@@ -9,7 +9,7 @@ namespace BarBroker.Devices;
 /// </summary>
 /// <remarks>
 /// Every method may block for as long as the kernel does, without a way to cancel it; each device is therefore driven by one thread of its
-/// own, one call at a time. Only <see cref="Name"/>, <see cref="Description"/> and <see cref="Lost"/> may be used
+/// own, one call at a time. Only <see cref="Name"/>, <see cref="Description"/> and <see cref="Signaled"/> may be used
 /// from other threads. A failed kernel call is thrown as an <see cref="IOException"/> that names call, errno and device.
 /// </remarks>
 internal interface IBarDevice : IDisposable
@@ -21,10 +21,10 @@ internal interface IBarDevice : IDisposable
     DeviceDescription? Description { get; }
 
     /// <summary>
-    /// Raised when the device is gone or must be given back, from any thread, with the reason in words. What was exported is dead or must be
-    /// treated as lost. The device still needs <see cref="Close"/>.
+    /// Raised from any thread, with the reason in words, at most once for each signal while the device is open. Whatever it says, the device still needs
+    /// <see cref="Close"/>.
     /// </summary>
-    event Action<string>? Lost;
+    event Action<DeviceSignal, string>? Signaled;
 
     /// <summary>Opens the device and finds out what it can do. Not to be called while it is open.</summary>
     void Open();

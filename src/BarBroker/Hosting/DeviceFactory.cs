@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 using BarBroker.Configuration;
+using BarBroker.Devices;
 using BarBroker.Devices.Simulated;
 using BarBroker.Devices.Vfio;
 using BarBroker.Leases;
@@ -12,11 +13,13 @@ internal static class DeviceFactory
 {
     /// <param name="entry">What the configuration says of it.</param>
     /// <param name="revokeTimeout">How long a revoke may take before its lease is called stuck.</param>
-    public static DeviceRegistration Create(DeviceEntry entry, TimeSpan revokeTimeout) => entry switch
+    public static DeviceRegistration Create(DeviceEntry entry, TimeSpan revokeTimeout) =>
+        new(Device(entry, revokeTimeout), entry.AllowSharing) { RequestGrace = entry.RequestGrace };
+
+    private static IBarDevice Device(DeviceEntry entry, TimeSpan revokeTimeout) => entry switch
     {
-        SimulatedDeviceEntry simulated => new DeviceRegistration(
-            new SimulatedDevice(new SimulatedDeviceOptions(simulated.Name, simulated.Bars, simulated.Domain, simulated.FaultsFile)), entry.AllowSharing),
-        VfioDeviceEntry vfio => new DeviceRegistration(new VfioDevice(Options(vfio, revokeTimeout)), entry.AllowSharing),
+        SimulatedDeviceEntry simulated => new SimulatedDevice(new SimulatedDeviceOptions(simulated.Name, simulated.Bars, simulated.Domain, simulated.FaultsFile)),
+        VfioDeviceEntry vfio => new VfioDevice(Options(vfio, revokeTimeout)),
         _ => throw new ArgumentOutOfRangeException(nameof(entry), entry, null),
     };
 

@@ -183,9 +183,18 @@ internal sealed class LeaseManager : IAsyncDisposable
     /// <summary>Takes every cause away, whoever cordoned the device.</summary>
     public DeviceInfo Uncordon(string device) => _book.Uncordon(device);
 
-    /// <summary>Ends every lease of the device (DeviceReset), closes it, which is the proof that also frees stuck leases, opens and resets it. Returns how many leases ended by it.</summary>
-    public Task<int> ResetDeviceAsync(string device, string detail, CancellationToken cancellation) =>
-        _book.ResetDevice(device, detail).WaitAsync(cancellation);
+    /// <summary>As below, without a grace.</summary>
+    public Task<int> ResetDeviceAsync(string device, string detail, CancellationToken cancellation) => ResetDeviceAsync(device, TimeSpan.Zero, detail, cancellation);
+
+    /// <summary>
+    /// Recalls every lease of the device for the grace and ends those that are left then (DeviceReset), closes it, which is the proof that also frees stuck leases, opens
+    /// and resets it. Returns how many leases it had. Cancelling stops the waiting only.
+    /// </summary>
+    public Task<int> ResetDeviceAsync(string device, TimeSpan grace, string detail, CancellationToken cancellation) =>
+        _book.ResetDevice(device, grace, detail).WaitAsync(cancellation);
+
+    /// <summary>A device may have appeared: those that are not open are tried at once.</summary>
+    public void RetryUnavailable() => _book.RetryUnavailable();
 
     public IDisposable Subscribe(ILeaseObserver observer) => _book.Subscribe(observer);
 

@@ -85,6 +85,7 @@ internal sealed class StatusReport(LeaseManager leases, ConfigurationReloader re
     {
         string? state = device switch
         {
+            { State: DeviceState.Leaving } => $"{device.Name} is leaving: {device.Detail}",
             { State: DeviceState.Unavailable } => $"{device.Name} is unavailable: {device.Detail}",
             { Description.Domain: Devices.RevocationDomain.None } => $"{device.Name} is not served: {device.Detail}",
             { Description.Kind: "simulated" } => $"{device.Name} is simulated: memory, no hardware.",

@@ -51,6 +51,9 @@ internal sealed partial class LeaseLog(ILogger<LeaseLog> log) : ILeaseObserver
         _ = device.State == DeviceState.Unavailable ? _served.Remove(device.Name) : _served.Add(device.Name);
         switch (device)
         {
+            case { State: DeviceState.Leaving }:
+                DeviceLeaving(log, device.Name, device.Leases, device.Detail);
+                break;
             case { State: DeviceState.Unavailable } when IsStopping:
                 DeviceClosed(log, device.Name);
                 break;
@@ -92,6 +95,9 @@ internal sealed partial class LeaseLog(ILogger<LeaseLog> log) : ILeaseObserver
 
     [LoggerMessage(EventId = 13, Level = LogLevel.Warning, Message = "Device {Device} is out of service: {Detail}")]
     private static partial void DeviceWithdrawn(ILogger log, string device, string detail);
+
+    [LoggerMessage(EventId = 14, Level = LogLevel.Warning, Message = "Device {Device} is leaving, with {Leases} leases: {Detail}")]
+    private static partial void DeviceLeaving(ILogger log, string device, int leases, string detail);
 
     [LoggerMessage(EventId = 12, Level = LogLevel.Information, Message = "Device {Device} is closed")]
     private static partial void DeviceClosed(ILogger log, string device);

@@ -2,6 +2,7 @@
 
 using System.Diagnostics;
 using System.Diagnostics.Metrics;
+using BarBroker.Devices;
 using BarBroker.Leases;
 
 namespace BarBroker.Telemetry;
@@ -15,6 +16,8 @@ internal sealed class LeaseMetrics : IDisposable
     public const string MeterName = "BarBroker";
 
     private static readonly LeaseState[] LiveStates = [LeaseState.Granted, LeaseState.Active, LeaseState.Recalled, LeaseState.Revoking, LeaseState.Stuck];
+
+    private static readonly DeviceSignal[] Signals = [DeviceSignal.Requested, DeviceSignal.Failed, DeviceSignal.Vanished];
 
     // Seconds. An acquire or a revoke takes microseconds where nothing is in the way, and seconds where an importer does not let go.
     private static readonly InstrumentAdvice<double> Durations = new()
@@ -31,6 +34,7 @@ internal sealed class LeaseMetrics : IDisposable
     private readonly Counter<long> _ends;
     private readonly Counter<long> _refusals;
     private readonly Counter<long> _failures;
+    private readonly Counter<long> _signals;
 
     public LeaseMetrics()
     {
@@ -42,6 +46,7 @@ internal sealed class LeaseMetrics : IDisposable
         _ends = _meter.CreateCounter<long>("barbroker.lease.ends", null, "Leases ended, by reason; also those that ended before they were granted.");
         _refusals = _meter.CreateCounter<long>("barbroker.refusals", null, "Acquires that were refused, at once or after waiting, by reason.");
         _failures = _meter.CreateCounter<long>("barbroker.revoke.failures", null, "Attempts to revoke a lease that failed, or did not answer in time.");
+        _signals = _meter.CreateCounter<long>("barbroker.device.signals", null, "What devices said of themselves: requested, failed, vanished.");
     }
 
     /// <summary>Tells listeners apart that are in one process.</summary>
@@ -69,6 +74,8 @@ internal sealed class LeaseMetrics : IDisposable
         {
             _grants.Add(0, Tag("device", device));
             _failures.Add(0, Tag("device", device));
+            foreach (DeviceSignal signal in Signals)
+                _signals.Add(0, Tag("device", device), Tag("signal", Text(signal)));
         }
     }
 
@@ -93,6 +100,8 @@ internal sealed class LeaseMetrics : IDisposable
     public void ExpiredLate(TimeSpan lateness) => _lateness.Record(lateness.TotalSeconds);
 
     public void RevokeFailed(string device) => _failures.Add(1, Tag("device", device));
+
+    public void Signaled(string device, DeviceSignal signal) => _signals.Add(1, Tag("device", device), Tag("signal", Text(signal)));
 
     public void Dispose() => _meter.Dispose();
 
@@ -121,6 +130,13 @@ internal sealed class LeaseMetrics : IDisposable
         LeaseState.Revoking => "revoking",
         LeaseState.Stuck => "stuck",
         _ => "ended",
+    };
+
+    private static string Text(DeviceSignal signal) => signal switch
+    {
+        DeviceSignal.Requested => "requested",
+        DeviceSignal.Failed => "failed",
+        _ => "vanished",
     };
 
     private static string Text(WaitOutcome outcome) => outcome switch

@@ -17,7 +17,7 @@ internal sealed class FakeDevice(string name, RevocationDomain domain = Revocati
     private int _inside;
     private bool _open;
 
-    public event Action<string>? Lost;
+    public event Action<DeviceSignal, string>? Signaled;
 
     public string Name => name;
 
@@ -64,7 +64,9 @@ internal sealed class FakeDevice(string name, RevocationDomain domain = Revocati
         }
     }
 
-    public void RaiseLost(string reason) => Lost?.Invoke(reason);
+    public void RaiseLost(string reason) => Signaled?.Invoke(DeviceSignal.Vanished, reason);
+
+    public void Raise(DeviceSignal signal, string reason) => Signaled?.Invoke(signal, reason);
 
     public void Open()
     {

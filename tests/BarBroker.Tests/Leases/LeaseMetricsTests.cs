@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 using System.Diagnostics.Metrics;
+using BarBroker.Devices;
 using BarBroker.Leases;
 using BarBroker.Policy;
 using static BarBroker.Tests.Leases.LeaseFixture;
@@ -25,7 +26,10 @@ public sealed class LeaseMetricsTests
         f.Device.FailRevoke = false;
         f.Pump();
 
+        f.Device.Raise(DeviceSignal.Failed, "an error");
+
         Assert.Equal(LeaseState.Ended, f.Get(lease.Id).State);
+        Assert.Contains(("barbroker.device.signals", 1, "device=dev0,signal=failed"), seen);
         Assert.Contains(("barbroker.lease.grants", 1, "device=dev0"), seen);
         Assert.Contains(("barbroker.acquire.duration", 0, "device=dev0"), seen);
         Assert.Contains(("barbroker.expiry.lateness", 0, ""), seen);

@@ -34,7 +34,7 @@ internal sealed class Commands : IDisposable
     public Commands(string addresses)
     {
         _devices = [.. addresses.Split(',').Select(static address => new VfioDevice(new VfioDeviceOptions(address, address)))];
-        _devices[0].Lost += reason =>
+        _devices[0].Signaled += (_, reason) =>
         {
             _reason = reason;
             _lost.Set();

@@ -23,9 +23,15 @@ internal sealed class SimulatedDevice : IBarDevice
 
     // The memory behind each buffer that was not revoked yet, whether the buffer was disposed or not: Close must reach all of them.
     private readonly Dictionary<ExportedBuffer, Memfd> _exported = [];
-    private readonly Timer? _vanishWatch;
+    private readonly Timer? _signalWatch;
     private ImmutableArray<SimulatedBar> _bars = [];
     private int _state = Closed;
+
+    /// <summary>Said since the device was opened.</summary>
+    private bool _wasRequested;
+
+    /// <summary>As last read: it is an event, that happens when the line appears.</summary>
+    private bool _hasError;
 
     public SimulatedDevice(SimulatedDeviceOptions options)
     {
@@ -34,11 +40,11 @@ internal sealed class SimulatedDevice : IBarDevice
         _whenOpen = Describe(options);
         if (_faults.IsConfigured)
         {
-            _vanishWatch = new Timer(_ => RaiseLostIfVanished());
+            _signalWatch = new Timer(_ => Signal());
         }
     }
 
-    public event Action<string>? Lost;
+    public event Action<DeviceSignal, string>? Signaled;
 
     public string Name => _options.Name;
 
@@ -54,8 +60,9 @@ internal sealed class SimulatedDevice : IBarDevice
         }
 
         Description = _whenOpen;
+        _wasRequested = false;
         _state = Opened;
-        _vanishWatch?.Change(SimulatedFaultGate.PollInterval, SimulatedFaultGate.PollInterval);
+        _signalWatch?.Change(SimulatedFaultGate.PollInterval, SimulatedFaultGate.PollInterval);
     }
 
     public void Close()
@@ -66,7 +73,7 @@ internal sealed class SimulatedDevice : IBarDevice
         }
 
         _faults.Pass(SimulatedOperation.Close);
-        _vanishWatch?.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        _signalWatch?.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         foreach (var (buffer, memory) in _exported)
         {
             EndAccess(buffer, memory);
@@ -115,7 +122,7 @@ internal sealed class SimulatedDevice : IBarDevice
     /// <summary>Ends every access, whatever the faults say, and forgets the content.</summary>
     public void Dispose()
     {
-        _vanishWatch?.Dispose();
+        _signalWatch?.Dispose();
         _state = Closed;
         foreach (var memory in _exported.Values)
         {
@@ -154,12 +161,12 @@ internal sealed class SimulatedDevice : IBarDevice
         memory.Dispose();
     }
 
-    private void RaiseLostIfVanished()
+    private void Signal()
     {
-        bool isVanished;
+        SimulatedFaults faults;
         try
         {
-            isVanished = _faults.Read().IsVanished;
+            faults = _faults.Read();
         }
         catch (IOException)
         {
@@ -167,9 +174,18 @@ internal sealed class SimulatedDevice : IBarDevice
             return;
         }
 
-        if (isVanished && Interlocked.CompareExchange(ref _state, Vanished, Opened) == Opened)
+        bool hadError = Interlocked.Exchange(ref _hasError, faults.HasError);
+        if (faults.IsVanished && Interlocked.CompareExchange(ref _state, Vanished, Opened) == Opened)
         {
-            Lost?.Invoke($"the faults file {_options.FaultsFile} says that the device vanished");
+            Signaled?.Invoke(DeviceSignal.Vanished, $"the faults file {_options.FaultsFile} says that the device vanished");
+        }
+        else if (faults.HasError && !hadError && _state == Opened)
+        {
+            Signaled?.Invoke(DeviceSignal.Failed, $"the faults file {_options.FaultsFile} says that the device has an error");
+        }
+        else if (faults.IsRequested && _state == Opened && Interlocked.Exchange(ref _wasRequested, true) == false)
+        {
+            Signaled?.Invoke(DeviceSignal.Requested, $"the faults file {_options.FaultsFile} asks for the device back");
         }
     }
 

@@ -7,7 +7,7 @@ namespace BarBroker.Devices.Simulated;
 /// <summary>Stands before each operation of a device and lets it pass, late or never, as the faults file says at that moment.</summary>
 internal sealed class SimulatedFaultGate(string device, string? file)
 {
-    /// <summary>Between looks at the file while stuck, and for a device that vanishes.</summary>
+    /// <summary>Between looks at the file while stuck, and for what a device says of itself.</summary>
     public static readonly TimeSpan PollInterval = TimeSpan.FromMilliseconds(20);
 
     public bool IsConfigured => file is not null;
@@ -31,7 +31,7 @@ internal sealed class SimulatedFaultGate(string device, string? file)
             faults = Read();
         }
 
-        if (faults.IsVanished && operation != SimulatedOperation.Close)
+        if ((faults.IsVanished && operation != SimulatedOperation.Close) || (faults.IsRequested && operation == SimulatedOperation.Open))
         {
             throw Failure(operation, Errno.ENODEV);
         }

@@ -12,10 +12,13 @@ namespace BarBroker.Devices.Simulated;
 /// revoke slow 500ms
 /// export stuck
 /// vanish
+/// request
+/// error
 /// </code>
 /// The operations are open, close, export, revoke and reset. A slow operation does its work after the delay (ms, s or m). A
-/// stuck one does it when the line is gone. After <c>vanish</c> the device raises Lost, and everything but close fails with ENODEV until the line is gone:
-/// closing the file of an unplugged device works, too.
+/// stuck one does it when the line is gone. After <c>vanish</c> everything but close fails with ENODEV until the line is gone: closing the file of an unplugged
+/// device works, too. With <c>request</c> the device is asked for as by an unbind: it works on, and cannot be opened until the line is gone. <c>error</c> is reported
+/// once, when the line appears while the device is open. See <see cref="DeviceSignal"/>.
 /// </summary>
 internal sealed class SimulatedFaults
 {
@@ -28,6 +31,10 @@ internal sealed class SimulatedFaults
     public static SimulatedFaults None { get; } = new();
 
     public bool IsVanished { get; private set; }
+
+    public bool IsRequested { get; private set; }
+
+    public bool HasError { get; private set; }
 
     public SimulatedFault this[SimulatedOperation operation] => _faults.GetValueOrDefault(operation);
 
@@ -60,7 +67,7 @@ internal sealed class SimulatedFaults
             {
                 throw new IOException(
                     $"faults file {path}, line {i + 1}: \"{lines[i]}\" is not a fault; write \"OPERATION fail ERRNO\", \"OPERATION slow TIME\", \"OPERATION stuck\" "
-                    + "or \"vanish\", where OPERATION is open, close, export, revoke or reset, ERRNO such as EIO, TIME such as 500ms");
+                    + "\"vanish\", \"request\" or \"error\", where OPERATION is open, close, export, revoke or reset, ERRNO such as EIO, TIME such as 500ms");
             }
         }
 
@@ -69,9 +76,14 @@ internal sealed class SimulatedFaults
 
     private bool TryAdd(string[] words)
     {
-        if (words is ["vanish"])
+        switch (words)
         {
-            return IsVanished = true;
+            case ["vanish"]:
+                return IsVanished = true;
+            case ["request"]:
+                return IsRequested = true;
+            case ["error"]:
+                return HasError = true;
         }
 
         if (words.Length < 2 || !TryParseOperation(words[0], out var operation))

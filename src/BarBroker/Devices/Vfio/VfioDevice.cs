@@ -25,7 +25,7 @@ internal sealed class VfioDevice(VfioDeviceOptions options) : IBarDevice
 
     public DeviceDescription? Description => _description;
 
-    public event Action<string>? Lost;
+    public event Action<DeviceSignal, string>? Signaled;
 
     public void Open()
     {
@@ -173,11 +173,17 @@ internal sealed class VfioDevice(VfioDeviceOptions options) : IBarDevice
         }
     }
 
-    private void Tell(VfioEvent what) => Lost?.Invoke(what switch
+    private void Tell(VfioEvent what)
     {
-        VfioEvent.Request => "the kernel asks for the device back: it is being unbound or unplugged",
-        _ => "the device reported an uncorrectable error",
-    });
+        if (what is VfioEvent.Request)
+        {
+            Signaled?.Invoke(DeviceSignal.Requested, "the kernel asks for the device back: it is being unbound or unplugged");
+        }
+        else
+        {
+            Signaled?.Invoke(DeviceSignal.Failed, "the device reported an uncorrectable error");
+        }
+    }
 
     private (VfioSession Session, VfioCapabilities Capabilities) RequireOpen() =>
         _session is { } session && _capabilities is { } capabilities

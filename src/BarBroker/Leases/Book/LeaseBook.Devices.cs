@@ -16,35 +16,6 @@ internal sealed partial class LeaseBook
         PostRecycle(slot);
     }
 
-    /// <summary>From any thread: the device says that it is gone.</summary>
-    public void DeviceLost(DeviceSlot slot, string reason)
-    {
-        using Transition _ = Enter();
-        if (slot.Lost || slot.Closed.Task.IsCompleted)
-            return;
-        slot.Lost = true;
-        Withdraw(slot, $"lost: {reason}");
-        foreach (Lease lease in slot.Leases.ToArray())
-            EndLocked(lease, EndReason.DeviceLost, reason, _clock.Now);
-        PostRecycle(slot);
-    }
-
-    public Task<int> ResetDevice(string device, string detail)
-    {
-        using Transition _ = Enter();
-        DeviceSlot slot = FindSlot(device);
-        if (_shuttingDown || slot.Executor is null)
-            throw Unavailable(slot.Name, $"device {slot.Name} cannot be reset now: the broker {(_shuttingDown ? "is shutting down" : "has not started")}");
-        var waiter = new ResetWaiter(slot.Leases.Count);
-        slot.ResetWaiters.Add(waiter);
-        slot.ResetWanted = true;
-        Withdraw(slot, "being reset");
-        foreach (Lease lease in slot.Leases.ToArray())
-            EndLocked(lease, EndReason.DeviceReset, detail, _clock.Now);
-        PostRecycle(slot);
-        return waiter.Source.Task;
-    }
-
     /// <summary>Grants nothing more, ends everything and closes every device. Completes when all are closed, which is the proof for all leases.</summary>
     public Task Shutdown()
     {
@@ -53,8 +24,7 @@ internal sealed partial class LeaseBook
         {
             Withdraw(slot, "the broker is shutting down");
             RefuseAll(slot, new LeaseException(LeaseError.Unavailable, "the broker is shutting down; try again when it is back"));
-            foreach (Lease lease in slot.Leases.ToArray())
-                EndLocked(lease, EndReason.BrokerShutdown, "the broker is shutting down", _clock.Now);
+            EndAll(slot, EndReason.BrokerShutdown, "the broker is shutting down", _clock.Now);
             if (slot.Executor is null)
                 slot.Closed.TrySetResult();
             else
@@ -71,7 +41,7 @@ internal sealed partial class LeaseBook
         using Transition _ = Enter();
         slot.RecycleQueued = false;
         slot.NeedsClose = true;
-        EndExported(slot, EndReason.DeviceReset, slot.RecycleCause, _clock.Now);
+        EndExported(slot, slot.RecycleCause, _clock.Now);
         return [.. slot.Leases.Where(static l => l.Phase == ExportPhase.Done)];
     }
 
@@ -145,6 +115,8 @@ internal sealed partial class LeaseBook
         if (wasReset)
         {
             slot.ResetWanted = false;
+            if (description.CanReset)
+                UncordonFor(slot, CordonCause.Error);
             foreach (ResetWaiter waiter in slot.ResetWaiters)
                 _observers.Add(() => waiter.Source.TrySetResult(waiter.Ended));
             slot.ResetWaiters.Clear();
@@ -157,6 +129,7 @@ internal sealed partial class LeaseBook
     /// <summary>No grants until the device was closed and opened again.</summary>
     private void Withdraw(DeviceSlot slot, string detail)
     {
+        slot.Planned = null;
         slot.IsOpen = false;
         slot.Detail = detail;
         slot.RecycleCause = detail;
@@ -164,8 +137,10 @@ internal sealed partial class LeaseBook
         Tell(slot);
     }
 
-    private void EndExported(DeviceSlot slot, EndReason reason, string detail, long now)
+    /// <summary>What a close ends. If one is planned, with what was announced.</summary>
+    private void EndExported(DeviceSlot slot, string detail, long now)
     {
+        EndReason reason = slot.Planned?.Reason ?? EndReason.DeviceReset;
         foreach (Lease lease in slot.Leases.Where(static l => l.IsLive && l.Phase != ExportPhase.Queued).ToArray())
             EndLocked(lease, reason, detail, now);
     }
@@ -182,6 +157,7 @@ internal sealed partial class LeaseBook
 
     private void Defer(DeviceSlot slot, string detail, long now)
     {
+        bool isNews = slot.IsOpen || slot.Detail != detail;
         slot.IsOpen = false;
         slot.Detail = detail;
         slot.Failures++;
@@ -191,18 +167,9 @@ internal sealed partial class LeaseBook
             _deadlines.Set(slot, slot.RetryDue);
         }
 
-        Tell(slot);
-    }
-
-    private void FailResets(DeviceSlot slot, string error)
-    {
-        foreach (ResetWaiter waiter in slot.ResetWaiters)
-        {
-            LeaseException failure = Unavailable(slot.Name, $"device {slot.Name} was closed, which ended its leases, but is not ready: {error}; it is tried again");
-            _observers.Add(() => waiter.Source.TrySetException(failure));
-        }
-
-        slot.ResetWaiters.Clear();
+        // A device that is not there may be tried for years.
+        if (isNews)
+            Tell(slot);
     }
 
     /// <summary>Takes over what the device said of itself. Leases that wait for their export keep their ranges, unless the BARs are no longer the same.</summary>
@@ -211,8 +178,7 @@ internal sealed partial class LeaseBook
         bool sameBars = slot.Description is { } old && old.PageSize == description.PageSize && old.Bars.AsSpan().SequenceEqual(description.Bars.AsSpan());
         if (!sameBars)
         {
-            foreach (Lease lease in slot.Leases.ToArray())
-                EndLocked(lease, EndReason.DeviceReset, "the device came back with other BARs", _clock.Now);
+            EndAll(slot, EndReason.DeviceReset, "the device came back with other BARs", _clock.Now);
             MoveAll(slot);
             slot.Bars = new RangeAllocator<Lease>?[6];
             foreach (BarDescription bar in description.Bars)

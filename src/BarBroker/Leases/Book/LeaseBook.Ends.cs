@@ -117,11 +117,13 @@ internal sealed partial class LeaseBook
         lease.EndReason = reason;
         lease.EndDetail = detail;
         lease.EndingAt = now;
+        lease.Slot.LiveLeases--;
         lease.Owner.ForgetRequestId(lease);
         FailPending(lease);
         if (lease.Phase == ExportPhase.Queued)
         {
             Finish(lease, now);
+            CloseIfLeft(lease.Slot, now);
             return true;
         }
 
@@ -137,6 +139,7 @@ internal sealed partial class LeaseBook
         Tell(lease, now);
         if (lease.Phase == ExportPhase.Done)
             RequestProof(lease, now);
+        CloseIfLeft(lease.Slot, now);
         return true;
     }
 
@@ -175,7 +178,7 @@ internal sealed partial class LeaseBook
 
         slot.NeedsClose = true;
         slot.RecycleCause = $"the device was closed to revoke lease {lease.Id}";
-        EndExported(slot, EndReason.DeviceReset, slot.RecycleCause, now);
+        EndExported(slot, slot.RecycleCause, now);
         PostRecycle(slot);
     }
 

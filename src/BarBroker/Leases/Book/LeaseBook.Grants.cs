@@ -311,6 +311,7 @@ internal sealed partial class LeaseBook
         account.Bytes += bytes;
         _byId.Add(lease.Id, lease);
         lease.Slot.Leases.Add(lease);
+        lease.Slot.LiveLeases++;
         lease.Owner.Leases.Add(lease);
         lease.Owner.RememberRequestId(lease);
         _countByState[(int)lease.State]++;

@@ -28,6 +28,8 @@ internal sealed partial class LeaseBook
         {
             if (entry is Lease lease)
                 SweepLease(lease, now);
+            else if (entry is DeviceSlot { Planned: not null } leaving)
+                CloseAsPlanned(leaving, now);
             else if (entry is DeviceSlot slot)
                 PostRecycle(slot);
             else if (entry is Waiter waiter)

@@ -8,7 +8,7 @@ namespace BarBroker.Leases;
 
 /// <summary>
 /// All leases and devices, and every transition of them. The parts: grants (what an acquire does), ends (how a lease ends and what proves it),
-/// devices (open, close, lost, reset), sweep (what time does), waiting (whose turn it is), places (where waiters will go), preemption, policy, queries.
+/// devices (open, close, how they leave and come back), sweep (what time does), waiting (whose turn it is), places (where waiters will go), preemption, policy, queries.
 /// </summary>
 /// <remarks>
 /// <para>

@@ -14,6 +14,9 @@ internal enum DeviceState
 
     /// <summary>Not open; <see cref="DeviceInfo.Detail"/> says why.</summary>
     Unavailable = 3,
+
+    /// <summary>The kernel has asked for it: no new leases, those that live are recalled, and then it is closed.</summary>
+    Leaving = 4,
 }
 
 /// <summary>A device as it was at one moment.</summary>

@@ -15,6 +15,9 @@ internal sealed class DeviceSlot(DeviceRegistration registration) : Deadline
 
     public bool AllowSharing { get; } = registration.AllowSharing;
 
+    /// <summary>How long its leases are recalled for when the kernel asks for it.</summary>
+    public TimeSpan RequestGrace { get; } = registration.RequestGrace;
+
     public IDeviceExecutor Executor { get; set; } = null!;
 
     /// <summary>Exports are possible.</summary>
@@ -38,6 +41,12 @@ internal sealed class DeviceSlot(DeviceRegistration registration) : Deadline
     /// <summary>Leases that have not ended.</summary>
     public HashSet<Lease> Leases { get; } = [];
 
+    /// <summary>Those of them whose end is not decided.</summary>
+    public int LiveLeases { get; set; }
+
+    /// <summary>Null: it is to stay open. Set only while leases of it live.</summary>
+    public PlannedClose? Planned { get; set; }
+
     /// <summary>A close is owed: queued, going on, or to be tried again. It will prove the end of all that is exported; nothing is revoked one by one.</summary>
     public bool NeedsClose { get; set; }
 
@@ -47,7 +56,7 @@ internal sealed class DeviceSlot(DeviceRegistration registration) : Deadline
     /// <summary>Why the device is to be closed, for those whose leases end by it.</summary>
     public string RecycleCause { get; set; } = "";
 
-    /// <summary>The device said that it is gone: after the close, it is opened again only after a pause.</summary>
+    /// <summary>The device is gone, has failed, or was asked for: after the close, it is opened again only after a pause.</summary>
     public bool Lost { get; set; }
 
     /// <summary>To be reset when it is open the next time.</summary>
@@ -73,7 +82,7 @@ internal sealed class DeviceSlot(DeviceRegistration registration) : Deadline
 
     public List<ResetWaiter> ResetWaiters { get; } = [];
 
-    public DeviceState State => !IsOpen ? DeviceState.Unavailable : !IsCordoned ? DeviceState.Ready : DeviceState.Cordoned;
+    public DeviceState State => Planned is { IsReturn: true } ? DeviceState.Leaving : !IsOpen ? DeviceState.Unavailable : !IsCordoned ? DeviceState.Ready : DeviceState.Cordoned;
 
     /// <summary>It can only be revoked as a whole, and serves another user now. Any one of the leases will do: by this rule they are all of one user.</summary>
     public bool IsOtherUsers(uint uid) =>

@@ -21,7 +21,7 @@ internal sealed class DeviceWorker
         _book = book;
         _slot = slot;
         _device = device;
-        _device.Lost += OnLost;
+        _device.Signaled += OnSignaled;
     }
 
     public Task Stopped => _stopped.Task;
@@ -45,7 +45,7 @@ internal sealed class DeviceWorker
         }
     }
 
-    private void OnLost(string reason) => _book.DeviceLost(_slot, reason);
+    private void OnSignaled(DeviceSignal signal, string reason) => _book.DeviceSignaled(_slot, signal, reason);
 
     private void Export(Lease lease)
     {
@@ -133,7 +133,7 @@ internal sealed class DeviceWorker
 
     private void Stop()
     {
-        _device.Lost -= OnLost;
+        _device.Signaled -= OnSignaled;
         try
         {
             _device.Dispose();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+using System.Collections.Concurrent;
 using System.Collections.Immutable;
 using BarBroker.Devices;
 using BarBroker.Devices.Simulated;
@@ -128,34 +129,67 @@ public sealed class SimulatedFaultsTests : TestBase
     }
 
     [Fact]
-    public async Task Vanish_IdleDevice_RaisesLostOnceAndFailsEverythingButClose()
+    public async Task Vanish_IdleDevice_SaysSoOnceAndFailsEverythingButClose()
     {
-        var reasons = new List<string>();
-        _device.Lost += reason =>
-        {
-            lock (reasons)
-            {
-                reasons.Add(reason);
-            }
-        };
+        var told = Signals();
         _device.Open();
         var buffer = Export();
 
         File.WriteAllText(_file, "vanish");
-        await Wait.Until(() => reasons.Count > 0, "Lost raised");
+        await Wait.Until(() => !told.IsEmpty, "the device says that it vanished");
 
         Assert.Equal(Errno.ENODEV, Assert.Throws<LinuxException>(() => _device.Revoke(buffer)).Errno);
         Assert.Equal(Errno.ENODEV, Assert.Throws<LinuxException>(() => Export()).Errno);
         _device.Close();
         Assert.Equal(0ul, buffer.Handle.GetSize());
         Assert.Equal(Errno.ENODEV, Assert.Throws<LinuxException>(_device.Open).Errno);
-        Assert.Single(reasons);
-        Assert.Contains(_file, reasons[0], StringComparison.Ordinal);
+        var (signal, reason) = Assert.Single(told);
+        Assert.Equal(DeviceSignal.Vanished, signal);
+        Assert.Contains(_file, reason, StringComparison.Ordinal);
 
         File.Delete(_file);
         _device.Open();
         File.WriteAllText(_file, "vanish");
-        await Wait.Until(() => reasons.Count > 1, "Lost raised again after the device came back");
+        await Wait.Until(() => told.Count > 1, "the device says it again after it came back");
+    }
+
+    [Fact]
+    public async Task Request_OpenDevice_IsToldOnceAndWorksUntilItIsClosed()
+    {
+        var told = Signals();
+        _device.Open();
+
+        File.WriteAllText(_file, "request");
+        await Wait.Until(() => !told.IsEmpty, "the device is asked for");
+
+        _device.Revoke(Export());
+        _device.Close();
+        Assert.Equal(Errno.ENODEV, Assert.Throws<LinuxException>(_device.Open).Errno);
+        Assert.Equal(DeviceSignal.Requested, Assert.Single(told).Signal);
+
+        File.Delete(_file);
+        _device.Open();
+        File.WriteAllText(_file, "request");
+        await Wait.Until(() => told.Count > 1, "the device is asked for again");
+    }
+
+    [Fact]
+    public async Task Error_OpenDevice_IsToldWheneverTheLineAppears()
+    {
+        var told = Signals();
+        _device.Open();
+
+        File.WriteAllText(_file, "error");
+        await Wait.Until(() => !told.IsEmpty, "the device tells of its error");
+        _device.Close();
+        _device.Open();
+        _device.Reset();
+        Assert.Equal(DeviceSignal.Failed, Assert.Single(told).Signal);
+
+        File.WriteAllText(_file, "request\n");
+        await Wait.Until(() => told.Count > 1, "the file read without the error");
+        File.WriteAllText(_file, "error");
+        await Wait.Until(() => told.Count > 2, "another error told");
     }
 
     [Fact]
@@ -175,6 +209,13 @@ public sealed class SimulatedFaultsTests : TestBase
         await Wait.Until(() => leases.Device("sim1").State == DeviceState.Unavailable, "the device shown as gone");
         File.Delete(_file);
         await Wait.Until(() => leases.Device("sim1").State == DeviceState.Ready, "the device back");
+    }
+
+    private ConcurrentQueue<(DeviceSignal Signal, string Reason)> Signals()
+    {
+        var told = new ConcurrentQueue<(DeviceSignal, string)>();
+        _device.Signaled += (signal, reason) => told.Enqueue((signal, reason));
+        return told;
     }
 
     private void Perform(string operation)
