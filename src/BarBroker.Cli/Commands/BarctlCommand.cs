@@ -17,5 +17,6 @@ internal static class BarctlCommand
         RunCommand.Create(),
         ReloadCommand.Create(),
         PolicyCommands.Create(),
+        DoctorCommand.Create(),
     };
 }

@@ -4,6 +4,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using BarBroker.Cli.Binding;
+using BarBroker.Cli.Diagnosis;
 
 namespace BarBroker.Cli.Output;
 
@@ -20,6 +21,8 @@ namespace BarBroker.Cli.Output;
 [JsonSerializable(typeof(BindingDocument))]
 [JsonSerializable(typeof(BindingDocument[]))]
 [JsonSerializable(typeof(PolicyCheckDocument))]
+[JsonSerializable(typeof(Finding))]
+[JsonSerializable(typeof(Finding[]))]
 internal sealed partial class DocumentContext : JsonSerializerContext
 {
     /// <summary>One line a document.</summary>

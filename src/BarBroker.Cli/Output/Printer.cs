@@ -3,6 +3,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using BarBroker.Cli.Binding;
+using BarBroker.Cli.Diagnosis;
 using Spectre.Console;
 
 namespace BarBroker.Cli.Output;
@@ -32,6 +33,8 @@ internal sealed class Printer(OutputFormat format)
     public void Reload(ReloadDocument reload) => One(reload, context => context.ReloadDocument, PolicyTables.Reload);
 
     public void PolicyCheck(PolicyCheckDocument check) => One(check, context => context.PolicyCheckDocument, PolicyTables.Check);
+
+    public void Findings(Finding[] findings) => List(findings, context => context.Finding, context => context.FindingArray, FindingTables.Write);
 
     /// <summary>One event, at once; a stream has no end, so that JSON is one document a line in both formats.</summary>
     public void Event(EventDocument document)
