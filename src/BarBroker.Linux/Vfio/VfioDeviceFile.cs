@@ -64,6 +64,29 @@ public sealed partial class VfioDeviceFile : FileDescriptor
         return new VfioRegion(index, info.Size, info.Offset, (info.Flags & VFIO_REGION_INFO_FLAG_MMAP) != 0);
     }
 
+    /// <summary>Writes to a BAR, as the kernel does it: in words of up to 8 bytes.</summary>
+    /// <exception cref="LinuxException">EIO: memory of the device is off, as during a reset. EINVAL: past the BAR.</exception>
+    public unsafe void WriteRegion(int bar, ulong offset, ReadOnlySpan<byte> data)
+    {
+        long at = checked((long)(GetRegion(bar).FileOffset + offset));
+        // SAFETY: the span is pinned for the whole loop and never written from past its length.
+        fixed (byte* start = data)
+        {
+            for (int done = 0; done < data.Length;)
+            {
+                nint count = Libc.Pwrite(this, start + done, (nuint)(data.Length - done), at + done);
+                if (count > 0)
+                {
+                    done += (int)count;
+                }
+                else if (count == 0 || Marshal.GetLastPInvokeError() != (int)Errno.EINTR)
+                {
+                    throw LinuxException.Last("pwrite", $"BAR {bar} of {_address} at 0x{offset + (ulong)done:x}");
+                }
+            }
+        }
+    }
+
     /// <summary>Sets the memory space bit of the command register, if it is not set: what is exported while it is off is dead (vfio_pci_dmabuf.c).</summary>
     /// <returns>Whether it had to be set.</returns>
     public unsafe bool EnableMemory()

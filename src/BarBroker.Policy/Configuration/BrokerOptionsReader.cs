@@ -31,6 +31,7 @@ internal static class BrokerOptionsReader
         var otlp = file.Section("otlp");
         var limits = file.Section("limits");
         var leases = Leases(file.Section("leases"), limits);
+        var devices = DeviceEntryReader.Read(file);
         var options = new BrokerOptions
         {
             RuntimeDirectory = runtime,
@@ -40,10 +41,10 @@ internal static class BrokerOptionsReader
             OperatorGroup = sockets.Text("operatorGroup"),
             Metrics = Metrics(file.Section("metrics")),
             OtlpEndpoint = OtlpEndpoint(otlp),
-            Leases = leases with { Rules = PolicyReader.Read(file, leases) },
+            Leases = leases with { Rules = PolicyReader.Read(file, leases), Pools = PoolReader.Read(file, devices) },
             ConnectionsPerUid = limits.Number("connectionsPerUid", 64, 1, 65_536),
             MessageBytes = (int)limits.Size("messageBytes", 64 << 10, 4 << 10, 4 << 20),
-            Devices = DeviceEntryReader.Read(file),
+            Devices = devices,
         };
         sockets.Finish();
         otlp.Finish();

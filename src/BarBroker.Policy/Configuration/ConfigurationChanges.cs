@@ -2,6 +2,7 @@
 
 using System.Collections.Immutable;
 using BarBroker.Leases;
+using BarBroker.Pools;
 
 namespace BarBroker.Configuration;
 
@@ -41,6 +42,7 @@ internal sealed record ConfigurationChanges(ImmutableArray<string> Reloadable, I
             .Compare("limits.connectionsPerUid", started.ConnectionsPerUid, read.ConnectionsPerUid)
             .Compare("limits.messageBytes", started.MessageBytes, read.MessageBytes);
         CompareDevices(restart, started.Devices, read.Devices);
+        ComparePools(restart, started.Leases.Pools, read.Leases.Pools);
         return new ConfigurationChanges(reloadable.ToImmutable(), restart.ToImmutable());
     }
 
@@ -61,6 +63,26 @@ internal sealed record ConfigurationChanges(ImmutableArray<string> Reloadable, I
         foreach (var device in now.Where(device => before.All(other => other.Name != device.Name)))
         {
             keys.Add($"devices: {device.Name} (added)");
+        }
+    }
+
+    private static void ComparePools(Keys keys, ImmutableArray<Pool> before, ImmutableArray<Pool> now)
+    {
+        foreach (var pool in before)
+        {
+            if (now.FirstOrDefault(other => other.Name == pool.Name) is not { } same)
+            {
+                keys.Add($"pools: {pool.Name} (removed)");
+            }
+            else if (!pool.IsSameAs(same))
+            {
+                keys.Add($"pools: {pool.Name} (changed)");
+            }
+        }
+
+        foreach (var pool in now.Where(pool => before.All(other => other.Name != pool.Name)))
+        {
+            keys.Add($"pools: {pool.Name} (added)");
         }
     }
 

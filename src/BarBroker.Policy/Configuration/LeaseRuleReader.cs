@@ -22,6 +22,8 @@ internal static class LeaseRuleReader
         var rule = new LeaseRule
         {
             Devices = Devices(lease),
+            Pools = lease.IsEmptyList("pools") ? [] : lease.Globs("pools", "a pool") is { IsEmpty: false } pools ? pools : ["*"],
+            PoolsOnly = lease.Flag("poolsOnly", false),
             ExplicitRanges = lease.Flag("explicitRanges", true),
             Accesses = lease.Choices("access", ("read-write", BufferAccess.ReadWrite), ("read-only", BufferAccess.ReadOnly)),
             MemoryAttributes = lease.Choices("memoryAttributes", ("non-cached", MemoryAttribute.NonCached), ("write-combining", MemoryAttribute.WriteCombining)),
@@ -49,18 +51,8 @@ internal static class LeaseRuleReader
 
     private static ImmutableArray<string> Devices(ObjectReader lease)
     {
-        var devices = ImmutableArray.CreateBuilder<string>();
-        foreach (var node in lease.Values("devices"))
-        {
-            if (node.Kind != ConfigNodeKind.Text || node.Text.Length == 0)
-            {
-                lease.Fault(node, $"{ObjectReader.Show(node)} is no name of a device; * and ? stand for any characters and any one");
-            }
-
-            devices.Add(node.Text);
-        }
-
-        return devices.Count > 0 ? devices.ToImmutable() : ["*"];
+        var devices = lease.Globs("devices", "a device");
+        return devices.IsEmpty ? ["*"] : devices;
     }
 
     private static AcquireRate? Rate(ObjectReader lease)
@@ -80,6 +72,11 @@ internal static class LeaseRuleReader
         Order(lease, ("minTtl", rule.MinTtl ?? bounds.MinTtl), ("defaultTtl", rule.DefaultTtl), ("maxTtl", rule.MaxTtl ?? bounds.MaxTtl), Quantity.Format);
         Order(lease, ("minHangLimit", rule.MinHangLimit ?? bounds.MinTtl), ("defaultHangLimit", rule.DefaultHangLimit), ("maxHangLimit", rule.MaxHangLimit ?? Longest), Quantity.Format);
         Order(lease, ("minPriority", rule.MinPriority), ("defaultPriority", rule.DefaultPriority), ("maxPriority", rule.MaxPriority), static value => value.ToString(CultureInfo.InvariantCulture));
+        if (rule.PoolsOnly && rule.Pools.IsEmpty)
+        {
+            lease.Fault("poolsOnly", "goes with pools that may be leased; a rule that allows nothing is one with deny");
+        }
+
         if (rule.MaxLifetime is { } life && life < (rule.MinTtl ?? bounds.MinTtl))
         {
             lease.Fault("maxLifetime", $"{Quantity.Format(life)} is less than minTtl ({Quantity.Format(rule.MinTtl ?? bounds.MinTtl)})");

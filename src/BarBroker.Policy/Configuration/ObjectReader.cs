@@ -134,6 +134,26 @@ internal sealed class ObjectReader
         return node.Kind == ConfigNodeKind.List ? node.Items : [node];
     }
 
+    /// <summary>Names with <c>*</c> and <c>?</c>, one or a list; empty if it is not there.</summary>
+    /// <param name="what">What has such a name, with its article.</param>
+    public ImmutableArray<string> Globs(string name, string what)
+    {
+        var globs = ImmutableArray.CreateBuilder<string>();
+        foreach (var node in Values(name))
+        {
+            if (node.Kind != ConfigNodeKind.Text || node.Text.Length == 0)
+            {
+                Fault(node, $"{Show(node)} is no name of {what}; * and ? stand for any characters and any one");
+            }
+
+            globs.Add(node.Text);
+        }
+
+        return globs.ToImmutable();
+    }
+
+    public bool IsEmptyList(string name) => Find(name) is { Kind: ConfigNodeKind.List, Items.Count: 0 };
+
     /// <summary>One of the choices, or a list of them; empty if it is not there.</summary>
     public ImmutableArray<T> Choices<T>(string name, params ReadOnlySpan<(string Text, T Value)> choices)
     {

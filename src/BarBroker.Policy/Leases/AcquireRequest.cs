@@ -2,6 +2,7 @@
 
 using System.Collections.Immutable;
 using BarBroker.Devices;
+using BarBroker.Pools;
 
 namespace BarBroker.Leases;
 
@@ -25,4 +26,13 @@ internal sealed record AcquireRequest(
 
     /// <summary>How long to wait for room; null or zero: not at all.</summary>
     public TimeSpan? Wait { get; init; }
+
+    /// <summary>The name of the pool to lease from; empty: none.</summary>
+    public string Pool { get; init; } = "";
+
+    /// <summary>Of the pool, exactly this slot; null: any.</summary>
+    public int? Slot { get; init; }
+
+    /// <summary>The pool, once <see cref="PoolRequest.Resolve"/> has found it and made its buffers the request's.</summary>
+    public Pool? Source { get; init; }
 }

@@ -2,6 +2,7 @@
 
 using System.Collections.Immutable;
 using BarBroker.Policy;
+using BarBroker.Pools;
 
 namespace BarBroker.Leases;
 
@@ -10,6 +11,9 @@ internal sealed record LeaseOptions
 {
     /// <summary>In order, the first that matches decides. Null: no policy, everybody may lease everything within these bounds.</summary>
     public ImmutableArray<PolicyRule>? Rules { get; init; }
+
+    /// <summary>In the order of the configuration. Other ones are served only after a restart.</summary>
+    public ImmutableArray<Pool> Pools { get; init; } = [];
 
     public TimeSpan DefaultTtl { get; init; } = TimeSpan.FromSeconds(30);
 

@@ -35,14 +35,17 @@ internal sealed class LeasePolicy(LeaseOptions options)
         return Terms(request, rule, rule.Lease!);
     }
 
-    /// <summary>Whether the caller may lease anything of the device of that name: what it may not, it need not see.</summary>
-    public Func<string, bool> DevicesOf(IPolicySubject subject)
+    /// <summary>What the rules that decide let this process lease; null if nothing. Without a policy, everything.</summary>
+    public LeaseRule? RuleOf(IPolicySubject subject)
     {
         if (options.Rules is null)
-            return static _ => true;
+            return new LeaseRule();
         var facts = new SubjectFacts(subject);
-        return Find(ref facts, static rule => rule.Lease is not null, "leases", null, out _)?.Lease is { } lease ? lease.AllowsDevice : static _ => false;
+        return Find(ref facts, static rule => rule.Lease is not null, "leases", null, out _)?.Lease;
     }
+
+    /// <summary>Whether the caller may lease anything of the device of that name: what it may not, it need not see.</summary>
+    public Func<string, bool> DevicesOf(IPolicySubject subject) => RuleOf(subject) is { } lease ? lease.AllowsDevice : static _ => false;
 
     /// <summary>What a caller of the operator socket may do, and the rule that says so; null if none does.</summary>
     public OperatorRights RightsOf(IPolicySubject subject, out PolicyRule? rule, List<PolicyStep>? steps = null)
@@ -95,6 +98,12 @@ internal sealed class LeasePolicy(LeaseOptions options)
     {
         if (request.Device.Length > 0 && !lease.AllowsDevice(request.Device))
             return Denied(rule, "device", $"does not allow device {request.Device}; it allows {string.Join(", ", lease.Devices)}", request.Device);
+        if (request.Pool.Length > 0 && !lease.AllowsPool(request.Pool))
+            return Denied(rule, "pool", $"does not allow pool {request.Pool}; it allows {(lease.Pools.IsEmpty ? "none" : string.Join(", ", lease.Pools))}");
+        if (request.Pool.Length == 0 && lease.PoolsOnly)
+            return Denied(rule, "pool", $"allows leases from pools only; ask for one of {string.Join(", ", lease.Pools)}");
+        if (request.Slot is not null && !lease.ExplicitRanges)
+            return Denied(rule, "slot", "does not allow explicit ranges, and so no slot by its number; ask for any");
         if (!lease.Accesses.IsEmpty && !lease.Accesses.Contains(request.Access))
             return Denied(rule, "access", $"does not allow {Words(request.Access)} access; it allows {string.Join(" and ", lease.Accesses.Select(Words))}");
         if (!lease.MemoryAttributes.IsEmpty && !lease.MemoryAttributes.Contains(request.Attribute))

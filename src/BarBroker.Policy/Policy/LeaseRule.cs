@@ -11,7 +11,13 @@ internal sealed record LeaseRule
     /// <summary>Names with <c>*</c> and <c>?</c>.</summary>
     public ImmutableArray<string> Devices { get; init; } = ["*"];
 
-    /// <summary>Whether ranges may be named; else only sizes.</summary>
+    /// <summary>Names with <c>*</c> and <c>?</c>; none: no pool.</summary>
+    public ImmutableArray<string> Pools { get; init; } = ["*"];
+
+    /// <summary>Nothing but by pools.</summary>
+    public bool PoolsOnly { get; init; }
+
+    /// <summary>Whether ranges and slots may be named; else only sizes, and any slot.</summary>
     public bool ExplicitRanges { get; init; } = true;
 
     public ImmutableArray<BufferAccess> Accesses { get; init; } = [];
@@ -55,9 +61,13 @@ internal sealed record LeaseRule
 
     public bool MayPreempt { get; init; }
 
-    public bool AllowsDevice(string name)
+    public bool AllowsDevice(string name) => Fits(name, Devices);
+
+    public bool AllowsPool(string name) => Fits(name, Pools);
+
+    private static bool Fits(string name, ImmutableArray<string> patterns)
     {
-        foreach (string pattern in Devices)
+        foreach (string pattern in patterns)
         {
             if (Glob.Matches(pattern, name))
                 return true;

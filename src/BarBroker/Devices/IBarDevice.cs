@@ -38,6 +38,9 @@ internal interface IBarDevice : IDisposable
     /// <summary>Exports ranges of one BAR as one dmabuf, in the order given. The ranges are valid for the device; two live exports may overlap only if both are read-only.</summary>
     ExportedBuffer Export(int bar, ImmutableArray<BarRange> ranges, BufferAccess access, MemoryAttribute attribute);
 
+    /// <summary>Writes the word over and over into the range, little-endian, through the device's own memory and never through a mapping. Nothing that is exported overlaps with it.</summary>
+    void Fill(int bar, BarRange range, uint word);
+
     /// <summary>
     /// Ends every access to the buffer, for good. Returning is the proof; throwing proves nothing. An already revoked buffer is proof, too. Only for
     /// devices of <see cref="RevocationDomain.Selective"/>. Does not dispose the buffer.

@@ -3,6 +3,7 @@
 using System.Collections.Immutable;
 using BarBroker.Devices;
 using BarBroker.Policy;
+using BarBroker.Pools;
 
 namespace BarBroker.Leases;
 
@@ -35,6 +36,12 @@ internal sealed class Lease(ulong epoch, DeviceSlot slot, OwnerRecord owner, Acq
     /// <summary>The request named ranges, in some of its buffers.</summary>
     public bool NamesRanges { get; } = request.Buffers.Any(static b => b.Size == 0);
 
+    /// <summary>Null: from none.</summary>
+    public Pool? Pool { get; } = request.Source;
+
+    /// <summary>Null: it has none.</summary>
+    public int? PoolSlot => Pool?.Buffers.FirstOrDefault(static b => b is SlotBuffer) is SlotBuffer slots ? slots.IndexOf(Buffers[0].Ranges[0]) : null;
+
     public ImmutableArray<LeaseBuffer> Buffers { get; set; } = [];
 
     public ulong Bytes { get; set; }
@@ -45,6 +52,9 @@ internal sealed class Lease(ulong epoch, DeviceSlot slot, OwnerRecord owner, Acq
 
     /// <summary>The dmabufs that exist. The device thread empties it when access to all of them is over.</summary>
     public ImmutableArray<ExportedBuffer> Exported { get; set; } = [];
+
+    /// <summary>When its scrub began.</summary>
+    public long ScrubSince { get; set; }
 
     /// <summary>The ticket was redeemed.</summary>
     public bool Fetched { get; set; }
@@ -110,7 +120,8 @@ internal sealed class Lease(ulong epoch, DeviceSlot slot, OwnerRecord owner, Acq
 
     public bool IsLive => State < LeaseState.Revoking;
 
-    public bool IsReadOnly => Access == BufferAccess.ReadOnly;
+    /// <summary>Others that read only may have the same ranges. Not where they are scrubbed: that would be under the eyes of who reads there already.</summary>
+    public bool IsReadOnly => Access == BufferAccess.ReadOnly && Pool?.Scrub is null;
 
     public static Lease PlaceholderOf(Waiter waiter) => new(0, waiter.Slots[0], waiter.Owner, waiter.Request);
 
@@ -138,5 +149,9 @@ internal sealed class Lease(ulong epoch, DeviceSlot slot, OwnerRecord owner, Acq
         Terms.Priority,
         State == LeaseState.Recalled ? RecallReason : EndReason.None,
         State == LeaseState.Recalled ? RecallDetail : "",
-        RecallAcknowledged);
+        RecallAcknowledged)
+    {
+        Pool = Pool?.Name ?? "",
+        PoolSlot = PoolSlot,
+    };
 }

@@ -39,4 +39,10 @@ internal sealed record LeaseInfo(
     int Priority = 0,
     EndReason RecallReason = EndReason.None,
     string RecallDetail = "",
-    bool RecallAcknowledged = false);
+    bool RecallAcknowledged = false)
+{
+    /// <summary>Empty: from none.</summary>
+    public string Pool { get; init; } = "";
+
+    public int? PoolSlot { get; init; }
+}

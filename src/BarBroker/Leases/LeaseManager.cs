@@ -2,6 +2,7 @@
 
 using System.Collections.Immutable;
 using BarBroker.Policy;
+using BarBroker.Pools;
 using BarBroker.Telemetry;
 
 namespace BarBroker.Leases;
@@ -15,6 +16,7 @@ internal sealed class LeaseManager : IAsyncDisposable
     private readonly TimeProvider _time;
     private readonly AcquireRates _rates;
     private readonly LeaseBook _book;
+    private readonly ImmutableArray<Pool> _pools;
     private readonly DeviceWorker[] _workers;
     private readonly Func<string, Action<DeviceCommand>, IDeviceExecutor> _executors;
     private volatile LeasePolicy _policy;
@@ -38,6 +40,7 @@ internal sealed class LeaseManager : IAsyncDisposable
     {
         DeviceRegistration[] registrations = [.. devices];
         _options = options;
+        _pools = options.Pools;
         _time = time;
         _executors = executors;
         Metrics = new LeaseMetrics();
@@ -103,7 +106,7 @@ internal sealed class LeaseManager : IAsyncDisposable
     public async ValueTask<Grant> AcquireAsync(AcquireRequest request, LeaseOwner owner, CancellationToken cancellation)
     {
         cancellation.ThrowIfCancellationRequested();
-        LeaseTerms terms = Admit(request, owner);
+        LeaseTerms terms = Admit(ref request, owner);
         PendingGrant pending = _book.BeginAcquire(request, owner, terms);
         AfterRegistering(pending.Claim, terms);
         try
@@ -123,7 +126,7 @@ internal sealed class LeaseManager : IAsyncDisposable
     /// </summary>
     public Claim BeginAcquire(AcquireRequest request, LeaseOwner owner, IAcquireRecipient recipient)
     {
-        LeaseTerms terms = Admit(request, owner);
+        LeaseTerms terms = Admit(ref request, owner);
         Claim claim = _book.BeginDelivery(request, owner, terms, recipient);
         AfterRegistering(claim, terms);
         return claim;
@@ -178,6 +181,9 @@ internal sealed class LeaseManager : IAsyncDisposable
     /// <summary>The whole of every BAR, in order, without gaps.</summary>
     public ImmutableArray<Segment> Segments(string device) => _book.Segments(device);
 
+    /// <summary>In the order of the configuration.</summary>
+    public ImmutableArray<PoolInfo> Pools() => _book.Pools();
+
     public DeviceInfo Cordon(string device, string comment) => _book.Cordon(device, comment);
 
     /// <summary>Takes every cause away, whoever cordoned the device.</summary>
@@ -220,10 +226,11 @@ internal sealed class LeaseManager : IAsyncDisposable
         Metrics.Dispose();
     }
 
-    private LeaseTerms Admit(AcquireRequest request, LeaseOwner owner)
+    private LeaseTerms Admit(ref AcquireRequest request, LeaseOwner owner)
     {
         try
         {
+            request = PoolRequest.Resolve(request, _pools);
             AcquireValidator.Check(request);
             LeaseTerms terms = _policy.Decide(request, owner);
             _rates.Take(owner.Uid, terms);

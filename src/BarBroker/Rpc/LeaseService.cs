@@ -25,6 +25,17 @@ internal sealed class LeaseService(LeaseManager leases, ClientRegistry registry,
         return Task.FromResult(response);
     }
 
+    public override Task<V1.ListPoolsResponse> ListPools(V1.ListPoolsRequest request, ServerCallContext context)
+    {
+        var response = new V1.ListPoolsResponse();
+        if (leases.Policy.RuleOf(Caller.Of(context).Owner) is { } rule)
+        {
+            response.Pools.AddRange(leases.Pools().Where(pool => rule.AllowsPool(pool.Pool.Name)).Select(pool => pool.ToWire(rule.AllowsDevice)));
+        }
+
+        return Task.FromResult(response);
+    }
+
     public override async Task<V1.AcquireResponse> Acquire(V1.AcquireRequest request, ServerCallContext context)
     {
         var caller = Caller.Of(context);

@@ -73,6 +73,14 @@ internal sealed class OperatorService(
         return Task.FromResult(response);
     }
 
+    public override Task<V1.ListPoolsResponse> ListPools(V1.ListPoolsRequest request, ServerCallContext context)
+    {
+        Authorize(context, OperatorRights.Read);
+        var response = new V1.ListPoolsResponse();
+        response.Pools.AddRange(leases.Pools().Select(static pool => pool.ToWire(static _ => true)));
+        return Task.FromResult(response);
+    }
+
     public override Task<V1.GetDeviceResponse> GetDevice(V1.GetDeviceRequest request, ServerCallContext context)
     {
         Authorize(context, OperatorRights.Read);

@@ -4,6 +4,7 @@ using System.Diagnostics;
 using System.Diagnostics.Metrics;
 using BarBroker.Devices;
 using BarBroker.Leases;
+using BarBroker.Pools;
 
 namespace BarBroker.Telemetry;
 
@@ -28,6 +29,7 @@ internal sealed class LeaseMetrics : IDisposable
     private readonly Meter _meter = new(MeterName);
     private readonly Histogram<double> _acquires;
     private readonly Histogram<double> _revokes;
+    private readonly Histogram<double> _scrubs;
     private readonly Histogram<double> _lateness;
     private readonly Histogram<double> _waits;
     private readonly Counter<long> _grants;
@@ -40,6 +42,7 @@ internal sealed class LeaseMetrics : IDisposable
     {
         _acquires = _meter.CreateHistogram("barbroker.acquire.duration", "s", "From the ranges set aside to the buffers exported.", null, Durations);
         _revokes = _meter.CreateHistogram("barbroker.revoke.duration", "s", "From the decision to end a lease to the proof that access is over.", null, Durations);
+        _scrubs = _meter.CreateHistogram("barbroker.scrub.duration", "s", "From the first word that was written over a lease's ranges to the last one; a part of the acquire.", null, Durations);
         _lateness = _meter.CreateHistogram("barbroker.expiry.lateness", "s", "From a deadline of a lease to the sweep that acted on it.", null, Durations);
         _waits = _meter.CreateHistogram("barbroker.wait.duration", "s", "How long acquires waited in a queue, by how the wait ended.", null, Durations);
         _grants = _meter.CreateCounter<long>("barbroker.lease.grants", null, "Leases granted.");
@@ -61,6 +64,10 @@ internal sealed class LeaseMetrics : IDisposable
         _meter.CreateObservableGauge("barbroker.ttl.used.ratio", book.LargestTtlUsed, null, "The largest part of its TTL that a lease has gone without a heartbeat; at 1 it expires.");
         _meter.CreateObservableCounter("barbroker.sweep.stalls", () => book.StallCount, null, "How often the broker found itself stalled and gave a grace.");
         _meter.CreateObservableGauge("barbroker.bar.bytes", () => BarBytes(book), "By", "Bytes of a BAR, by use.");
+        _meter.CreateObservableGauge("barbroker.bar.fragmentation.ratio", () => BarFragmentation(book), null, "Of what is free in a BAR outside of pools, the part that is not in its largest range.");
+        _meter.CreateObservableGauge("barbroker.pool.slots", () => PoolSlots(book), null, "Slots of a pool, by use.");
+        _meter.CreateObservableGauge("barbroker.pool.bytes", () => PoolBytes(book), "By", "Bytes of a pool's windows, by use.");
+        _meter.CreateObservableGauge("barbroker.pool.fragmentation.ratio", () => PoolFragmentation(book), null, "Of what is free in a pool's windows, the part that is not in the largest range of its BAR.");
         _meter.CreateObservableGauge("barbroker.stuck.leases", () => book.Count(LeaseState.Stuck), null, "Leases whose revoke failed or does not answer. Anything but 0 wants an operator.");
         _meter.CreateObservableGauge("barbroker.stuck.oldest", () => book.OldestStuck().TotalSeconds, "s", "Since the end of the oldest stuck lease was decided.");
         _meter.CreateObservableGauge("barbroker.device.ready", () => book.Devices().Select(d => new Measurement<int>(d.State == DeviceState.Ready ? 1 : 0, Tag("device", d.Name))), null, "1 if the device can be leased.");
@@ -84,6 +91,8 @@ internal sealed class LeaseMetrics : IDisposable
         _grants.Add(1, Tag("device", device));
         _acquires.Record(duration.TotalSeconds, Tag("device", device));
     }
+
+    public void Scrubbed(string device, string pool, TimeSpan duration) => _scrubs.Record(duration.TotalSeconds, Tag("device", device), Tag("pool", pool));
 
     /// <param name="duration">Null where nothing had to be proven.</param>
     public void Ended(string device, EndReason reason, TimeSpan? duration)
@@ -119,6 +128,30 @@ internal sealed class LeaseMetrics : IDisposable
             }
         }
     }
+
+    private static IEnumerable<Measurement<double>> BarFragmentation(LeaseBook book) =>
+        book.Devices().SelectMany(static device => device.Bars.Select(bar => new Measurement<double>(bar.Fragmentation, new TagList { Tag("device", device.Name), Tag("bar", bar.Bar) })));
+
+    private static IEnumerable<Measurement<int>> PoolSlots(LeaseBook book) => Usages(book).Where(static usage => usage.Pool.HasSlots).SelectMany(static of =>
+    {
+        var (pool, usage) = of;
+        return new[] { Of(usage.FreeSlots, "free"), Of(usage.LeasedSlots, "leased"), Of(usage.QuarantinedSlots, "quarantined") };
+
+        Measurement<int> Of(int slots, string use) => new(slots, new TagList { Tag("pool", pool.Name), Tag("device", usage.Device), Tag("use", use) });
+    });
+
+    private static IEnumerable<Measurement<long>> PoolBytes(LeaseBook book) => Usages(book).SelectMany(static of => of.Usage.Windows.SelectMany(window =>
+    {
+        return new[] { Of(window.Free, "free"), Of(window.Leased, "leased"), Of(window.Quarantined, "quarantined") };
+
+        Measurement<long> Of(ulong bytes, string use) => new((long)bytes, new TagList { Tag("pool", of.Pool.Name), Tag("device", of.Usage.Device), Tag("bar", window.Bar), Tag("use", use) });
+    }));
+
+    private static IEnumerable<Measurement<double>> PoolFragmentation(LeaseBook book) => Usages(book).SelectMany(static of => of.Usage.Windows.Select(window =>
+        new Measurement<double>(window.Fragmentation, new TagList { Tag("pool", of.Pool.Name), Tag("device", of.Usage.Device), Tag("bar", window.Bar) })));
+
+    private static IEnumerable<(Pool Pool, PoolUsage Usage)> Usages(LeaseBook book) =>
+        book.Pools().SelectMany(static pool => pool.Devices.Where(static usage => usage.Fault.Length == 0).Select(usage => (pool.Pool, usage)));
 
     private static KeyValuePair<string, object?> Tag(string key, object value) => new(key, value);
 

@@ -19,6 +19,7 @@ internal static class DeviceWire
             Generation = (uint)device.Generation,
             Waiting = (uint)device.Waiting,
         };
+        message.Pools.AddRange(device.Pools);
         foreach (var bar in device.Bars)
         {
             message.Bars.Add(bar.ToWire());
@@ -51,11 +52,13 @@ internal static class DeviceWire
         Leased = usage.Leased,
         Quarantined = usage.Quarantined,
         LargestFree = usage.LargestFree,
+        Fragmentation = usage.Fragmentation,
+        Pooled = usage.Pooled,
     };
 
     public static V1.Segment ToWire(this Segment segment)
     {
-        var message = new V1.Segment { Bar = (uint)segment.Bar, Range = segment.Range.ToWire(), Use = (V1.Segment.Types.Use)segment.Use };
+        var message = new V1.Segment { Bar = (uint)segment.Bar, Range = segment.Range.ToWire(), Use = (V1.Segment.Types.Use)segment.Use, Pool = segment.Pool };
         message.LeaseIds.AddRange(segment.LeaseIds);
         return message;
     }

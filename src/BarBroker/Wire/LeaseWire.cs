@@ -35,6 +35,8 @@ internal static class LeaseWire
             RecallReason = lease.RecallReason.ToWire(),
             RecallDetail = lease.RecallDetail,
             RecallAcknowledged = lease.RecallAcknowledged,
+            Pool = lease.Pool,
+            Slot = (uint?)lease.PoolSlot,
         };
         foreach (var buffer in lease.Buffers)
         {
@@ -63,6 +65,7 @@ internal static class LeaseWire
             Remaining = waiter.Remaining.ToWire(),
             Preempts = waiter.HasPreempted,
             PolicyRule = waiter.PolicyRule,
+            Pool = waiter.Pool,
         };
         message.Kept.Add(waiter.Kept.Select(ToWire));
         foreach (var (key, value) in waiter.Labels)

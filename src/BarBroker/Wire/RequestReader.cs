@@ -16,7 +16,6 @@ internal static class RequestReader
 
     public static AcquireRequest Read(V1.AcquireRequest request)
     {
-        RefuseUnhonoured(request.Pool.Length > 0, "pool");
         var buffers = ImmutableArray.CreateBuilder<BufferRequest>(request.Buffers.Count);
         foreach (var buffer in request.Buffers)
         {
@@ -35,6 +34,8 @@ internal static class RequestReader
         {
             Wait = ReadDuration(request.Wait, "wait"),
             Priority = request.Priority,
+            Pool = request.Pool,
+            Slot = request.Slot is { } slot ? (int)Math.Min(slot, int.MaxValue) : null,
         };
     }
 
@@ -110,12 +111,4 @@ internal static class RequestReader
 
     private static LeaseException Unknown(string field, int value) =>
         new(LeaseError.Invalid, $"{field} has the unknown value {value}") { Field = field };
-
-    private static void RefuseUnhonoured(bool isSet, string field)
-    {
-        if (isSet)
-        {
-            throw new LeaseException(LeaseError.Unsupported, $"{field} is not honoured by this broker yet; leave it unset") { Field = field };
-        }
-    }
 }

@@ -42,12 +42,13 @@ public sealed class ScrapeTests : TestBase
     private async Task<Daemon> StartAsync()
     {
         var directory = Own(new TestDirectory());
-        string configuration = new BrokerConfiguration().Device("sim0", "64KiB").Set("metrics", "enabled", true).Set("metrics", "address", "127.0.0.1:0")
+        string configuration = new BrokerConfiguration().Device("sim0", "64KiB").Device("sim1", "64KiB")
+            .Pool("""{ "name": "p", "devices": "sim1", "buffers": [ { "size": "4KiB" }, { "offset": "32KiB", "granularity": "4KiB" } ], "count": 8, "scrub": "0x00000000" }""").Set("metrics", "enabled", true).Set("metrics", "address", "127.0.0.1:0")
             .Set("leases", "ticketTtl", "100ms").Write(directory.Path);
         return Own(await Daemon.StartAsync(directory.Path, configuration));
     }
 
-    /// <summary>A lease whose ticket expires, one that is released, and an acquire that waits in vain.</summary>
+    /// <summary>A lease whose ticket expires, one that is released, an acquire that waits in vain, and a lease from a pool.</summary>
     private static async Task MakeEverythingHappenAsync(RpcClient client)
     {
         var whole = new AcquireRequest { Device = "sim0", Buffers = { new BufferRequest { Size = 64 * 1024 } } };
@@ -60,6 +61,7 @@ public sealed class ScrapeTests : TestBase
         lease = (await client.Leases.AcquireAsync(holder)).Lease;
         await Assert.ThrowsAsync<RpcException>(async () => await client.Leases.AcquireAsync(refused));
         await client.Leases.ReleaseAsync(new ReleaseRequest { LeaseId = lease.Id });
+        await client.Leases.AcquireAsync(new AcquireRequest { Pool = "p" });
     }
 
     private static async Task<string> ScrapeAsync(Daemon broker)

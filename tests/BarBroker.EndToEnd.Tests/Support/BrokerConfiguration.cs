@@ -43,6 +43,13 @@ internal sealed class BrokerConfiguration
         return this;
     }
 
+    /// <summary>One more pool, in the configuration's words.</summary>
+    public BrokerConfiguration Pool(string pool)
+    {
+        (_root["pools"] ??= new JsonArray()).AsArray().Add(JsonNode.Parse(pool));
+        return this;
+    }
+
     /// <summary>These rules instead of the ones before.</summary>
     public BrokerConfiguration Rules(params string[] rules)
     {

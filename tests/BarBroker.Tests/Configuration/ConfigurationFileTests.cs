@@ -40,8 +40,9 @@ public sealed partial class ConfigurationFileTests
         ConfigurationFile.Parse(
             """
             { "devices": [
-              { "name": "a", "kind": "simulated", "bars": [ { "size": 4096 } ] },
+              { "name": "a", "kind": "simulated", "bars": [ { "size": 8192 } ] },
               { "name": "b", "kind": "vfio", "address": "0000:01:00.0", "features": { "revoke": [ 13 ] } } ],
+              "pools": [ { "name": "p", "devices": "a", "buffers": [ { "size": 4096, "stride": 4096 }, { "offset": 4096, "granularity": 4096 } ], "count": 1 } ],
               "policy": { "rules": [ { "name": "r", "lease": {} } ] } }
             """u8,
             "test",

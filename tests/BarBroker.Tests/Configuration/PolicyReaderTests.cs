@@ -28,7 +28,7 @@ public sealed partial class PolicyReaderTests
               "name": "storage",
               "match": { "uid": [ "root", 1001 ], "gid": "root", "executable": "/opt/x/*", "cgroup": [ "/a.slice", "/b.slice/c.service" ] },
               "lease": {
-                "devices": [ "nvme*", "sim0" ], "explicitRanges": false, "access": "read-only", "memoryAttributes": [ "non-cached", "write-combining" ],
+                "devices": [ "nvme*", "sim0" ], "pools": "door*", "poolsOnly": true, "explicitRanges": false, "access": "read-only", "memoryAttributes": [ "non-cached", "write-combining" ],
                 "leases": 3, "bytes": "1MiB", "waiting": 2, "acquiresPerSecond": 5, "acquireBurst": 9,
                 "defaultTtl": "20s", "minTtl": "10s", "maxTtl": "40s", "maxLifetime": "1h", "defaultHangLimit": "5s", "minHangLimit": "2s", "maxHangLimit": "9s",
                 "recallGrace": "7s", "minPriority": -5, "maxPriority": 10, "defaultPriority": 1, "mayPreempt": true
@@ -44,11 +44,13 @@ public sealed partial class PolicyReaderTests
         Assert.Equal(["/a.slice", "/b.slice/c.service"], rule.Match.Cgroups);
         var lease = rule.Lease!;
         Assert.Equal(["nvme*", "sim0"], lease.Devices);
+        Assert.Equal(["door*"], lease.Pools);
         Assert.Equal([BufferAccess.ReadOnly], lease.Accesses);
         Assert.Equal([MemoryAttribute.NonCached, MemoryAttribute.WriteCombining], lease.MemoryAttributes);
         Assert.Equal(
             new LeaseRule
             {
+                PoolsOnly = true,
                 ExplicitRanges = false,
                 MaxLeases = 3,
                 MaxBytes = 1 << 20,
@@ -67,6 +69,7 @@ public sealed partial class PolicyReaderTests
                 DefaultPriority = 1,
                 MayPreempt = true,
                 Devices = lease.Devices,
+                Pools = lease.Pools,
                 Accesses = lease.Accesses,
                 MemoryAttributes = lease.MemoryAttributes,
             },
@@ -79,7 +82,8 @@ public sealed partial class PolicyReaderTests
         var rules = Parse("""{ "policy": { "rules": [ { "name": "a", "lease": {} }, { "name": "b", "deny": true, "message": "not today" } ] } }""")!.Value;
 
         Assert.Equal(PolicyMatch.Everybody, rules[0].Match);
-        Assert.Equal(new LeaseRule { Devices = rules[0].Lease!.Devices }, rules[0].Lease);
+        Assert.Equal(new LeaseRule { Devices = rules[0].Lease!.Devices, Pools = rules[0].Lease!.Pools }, rules[0].Lease);
+        Assert.Equal(["*"], rules[0].Lease!.Pools);
         Assert.Equal(["*"], rules[0].Lease!.Devices);
         Assert.Equal((true, "not today", null), (rules[1].IsDenial, rules[1].DenialText, rules[1].Lease));
     }

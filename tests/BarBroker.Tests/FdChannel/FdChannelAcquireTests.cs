@@ -117,7 +117,7 @@ public sealed class FdChannelAcquireTests : FdChannelTestBase
         Assert.Equal(((uint)StatusCode.ResourceExhausted, "again", holder, "sim0"), (inTheWay.Code, inTheWay.RequestId, inTheWay.Detail.LeaseId, inTheWay.Detail.Device));
         Assert.Equal(((uint)StatusCode.InvalidArgument, "unaligned", "buffers[0].size"), (unaligned.Code, unaligned.RequestId, unaligned.Detail.Field));
         Assert.Equal(((uint)StatusCode.NotFound, "unknown", "sim9"), (unknown.Code, unknown.RequestId, unknown.Detail.Device));
-        Assert.Equal(((uint)StatusCode.Unimplemented, "pool", "pool"), (pool.Code, pool.RequestId, pool.Detail.Field));
+        Assert.Equal(((uint)StatusCode.NotFound, "pool", "pool"), (pool.Code, pool.RequestId, pool.Detail.Field));
         Assert.All([inTheWay, unaligned, unknown, pool], error => Assert.True(!error.Closing && error.Message.Length > 0));
     }
 

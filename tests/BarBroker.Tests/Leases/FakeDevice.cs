@@ -37,6 +37,11 @@ internal sealed class FakeDevice(string name, RevocationDomain domain = Revocati
 
     public bool FailReset { get; set; }
 
+    public bool FailFill { get; set; }
+
+    /// <summary>What was written, in order.</summary>
+    public List<(int Bar, BarRange Range, uint Word)> Filled { get; } = [];
+
     public int Opens { get; private set; }
 
     public int Closes { get; private set; }
@@ -118,6 +123,17 @@ internal sealed class FakeDevice(string name, RevocationDomain domain = Revocati
         }
 
         return buffer;
+    }
+
+    public void Fill(int bar, BarRange range, uint word)
+    {
+        using Call _ = Begin(nameof(Fill));
+        Expect(_open, "Fill of a closed device");
+        if (FailFill)
+            throw new IOException($"pwrite {Name}: EIO");
+        Filled.Add((bar, range, word));
+        lock (_gate)
+            Expect(!_accessible.Exists(other => other.Bar == bar && other.Ranges.Any(r => r.Offset < range.End && range.Offset < r.End)), "Fill of what is accessible to somebody");
     }
 
     public void Revoke(ExportedBuffer buffer)

@@ -62,12 +62,12 @@ public sealed class LeaseServiceTests : BrokerTest
     }
 
     [Fact]
-    public async Task Acquire_FieldNotHonoured_UnimplementedNamesIt()
+    public async Task Acquire_UnknownPool_NotFoundNamesTheField()
     {
         var request = Sized(Page);
         request.Pool = "any";
 
-        var (_, detail) = await Refused(StatusCode.Unimplemented, Client.AcquireAsync(request, cancellationToken: Cancellation));
+        var (_, detail) = await Refused(StatusCode.NotFound, Client.AcquireAsync(request, cancellationToken: Cancellation));
 
         Assert.Equal("pool", detail?.Field);
     }

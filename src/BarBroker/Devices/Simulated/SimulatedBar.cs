@@ -71,6 +71,23 @@ internal sealed class SimulatedBar(string device, BarDescription description) : 
         }
     }
 
+    /// <summary>Zeros cost no memory, and where nothing was ever written there are such already.</summary>
+    public void Fill(BarRange range, uint word)
+    {
+        if (word == 0)
+        {
+            ClearRun(range.Offset, range.Length);
+            return;
+        }
+
+        _isBlank = false;
+        byte[] chunk = Pattern.Of(word, (int)Math.Min(range.Length, ChunkSize));
+        for (ulong done = 0; done < range.Length; done += (ulong)chunk.Length)
+        {
+            _memory.Write(range.Offset + done, chunk.AsSpan(0, (int)Math.Min((ulong)chunk.Length, range.Length - done)));
+        }
+    }
+
     /// <summary>All zeros, as after power-on.</summary>
     public void Clear()
     {

@@ -93,6 +93,14 @@ internal sealed class SimulatedDevice : IBarDevice
         return buffer;
     }
 
+    public void Fill(int bar, BarRange range, uint word)
+    {
+        Check(_state != Closed, "is not open");
+        var place = FindBar(bar, [range]);
+        _faults.Pass(SimulatedOperation.Scrub);
+        place.Fill(range, word);
+    }
+
     public void Revoke(ExportedBuffer buffer)
     {
         Check(_options.Domain == RevocationDomain.Selective, "cannot revoke one buffer; close it instead");

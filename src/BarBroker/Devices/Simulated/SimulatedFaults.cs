@@ -15,7 +15,7 @@ namespace BarBroker.Devices.Simulated;
 /// request
 /// error
 /// </code>
-/// The operations are open, close, export, revoke and reset. A slow operation does its work after the delay (ms, s or m). A
+/// The operations are open, close, export, revoke, reset and scrub. A slow operation does its work after the delay (ms, s or m). A
 /// stuck one does it when the line is gone. After <c>vanish</c> everything but close fails with ENODEV until the line is gone: closing the file of an unplugged
 /// device works, too. With <c>request</c> the device is asked for as by an unbind: it works on, and cannot be opened until the line is gone. <c>error</c> is reported
 /// once, when the line appears while the device is open. See <see cref="DeviceSignal"/>.
@@ -67,7 +67,7 @@ internal sealed class SimulatedFaults
             {
                 throw new IOException(
                     $"faults file {path}, line {i + 1}: \"{lines[i]}\" is not a fault; write \"OPERATION fail ERRNO\", \"OPERATION slow TIME\", \"OPERATION stuck\" "
-                    + "\"vanish\", \"request\" or \"error\", where OPERATION is open, close, export, revoke or reset, ERRNO such as EIO, TIME such as 500ms");
+                    + "\"vanish\", \"request\" or \"error\", where OPERATION is open, close, export, revoke, reset or scrub, ERRNO such as EIO, TIME such as 500ms");
             }
         }
 
@@ -117,6 +117,7 @@ internal sealed class SimulatedFaults
             "export" => SimulatedOperation.Export,
             "revoke" => SimulatedOperation.Revoke,
             "reset" => SimulatedOperation.Reset,
+            "scrub" => SimulatedOperation.Scrub,
             _ => null,
         };
         operation = found.GetValueOrDefault();

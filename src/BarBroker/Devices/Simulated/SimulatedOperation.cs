@@ -10,4 +10,5 @@ internal enum SimulatedOperation
     Export,
     Revoke,
     Reset,
+    Scrub,
 }

@@ -101,6 +101,13 @@ internal sealed class VfioDevice(VfioDeviceOptions options) : IBarDevice
         }
     }
 
+    /// <remarks>
+    /// By write(2) to the device's file, which the kernel does word by word and refuses with EIO while memory is off (vfio_pci_core_do_io_rw in vfio_pci_rdwr.c); a mapping
+    /// would raise SIGBUS then. What the kernel keeps for itself, the table of MSI-X vectors, it leaves out.
+    /// </remarks>
+    public void Fill(int bar, BarRange range, uint word) =>
+        RequireOpen().Session.File.WriteRegion(bar, range.Offset, Pattern.Of(word, checked((int)range.Length)));
+
     public void Revoke(ExportedBuffer buffer)
     {
         var (session, capabilities) = RequireOpen();

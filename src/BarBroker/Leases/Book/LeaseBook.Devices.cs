@@ -183,6 +183,7 @@ internal sealed partial class LeaseBook
             slot.Bars = new RangeAllocator<Lease>?[6];
             foreach (BarDescription bar in description.Bars)
                 slot.Bars[bar.Index] = new RangeAllocator<Lease>(bar.Size, description.PageSize);
+            LayPools(slot, description);
         }
 
         slot.Description = description;

@@ -3,6 +3,7 @@
 using System.Collections.Immutable;
 using BarBroker.Devices;
 using BarBroker.Policy;
+using BarBroker.Pools;
 
 namespace BarBroker.Leases;
 
@@ -89,10 +90,12 @@ internal sealed partial class LeaseBook
         return lease;
     }
 
-    /// <summary>On the device thread: whether the export is still wanted.</summary>
-    public bool BeginExport(Lease lease)
+    /// <summary>On the device thread: whether the export is still wanted; with a piece, that is to be written first.</summary>
+    public bool BeginExport(in DeviceCommand command, out ScrubPiece? piece)
     {
         using Transition _ = Enter();
+        Lease lease = command.Lease!;
+        piece = null;
         if (!lease.IsLive)
             return false;
         if (!lease.Slot.IsOpen)
@@ -108,7 +111,9 @@ internal sealed partial class LeaseBook
             return false;
         }
 
-        lease.Phase = ExportPhase.Running;
+        piece = NextPiece(command);
+        if (piece is null)
+            lease.Phase = ExportPhase.Running;
         return true;
     }
 
@@ -172,14 +177,14 @@ internal sealed partial class LeaseBook
         LeaseException? nearest = null;
         foreach (DeviceSlot slot in _slots)
         {
-            if (!terms.AllowsDevice(slot.Name))
+            if (!IsFor(slot, request, terms))
                 continue;
             if (TryPlace(slot, request, record, out LeaseException? refusal) is { } lease)
                 return lease;
             nearest = Nearer(nearest, refusal!);
         }
 
-        throw nearest ?? NoDevice(terms);
+        throw nearest ?? NoDevice(request, terms);
     }
 
     /// <summary>The one that is nearer to a grant; of two that are alike the first.</summary>
@@ -195,14 +200,16 @@ internal sealed partial class LeaseBook
         _ => 3,
     };
 
-    private LeaseException NoDevice(LeaseTerms terms) => _slots.Length == 0
+    private LeaseException NoDevice(AcquireRequest request, LeaseTerms terms) => _slots.Length == 0
         ? new LeaseException(LeaseError.Unavailable, "no device is configured; ask the operator")
+        : request.Source is not null && !_slots.Any(s => request.Source.Covers(s.Name))
+        ? new LeaseException(LeaseError.Unavailable, $"pool {request.Pool} is on none of the devices that there are; ask the operator") { Field = "pool" }
         : new LeaseException(LeaseError.Denied, $"policy rule {terms.RuleName} allows none of the devices that there are; ask the operator") { Field = "device" };
 
     /// <summary>A lease with its ranges taken, or null and the refusal.</summary>
     private Lease? TryPlace(DeviceSlot slot, AcquireRequest request, OwnerRecord record, out LeaseException? refusal)
     {
-        refusal = CheckSlot(slot, record.Owner.Uid) ?? AcquireValidator.CheckAgainst(request, slot.Name, slot.Description!);
+        refusal = CheckSlot(slot, record.Owner.Uid) ?? CheckFit(request, slot);
         if (refusal is not null)
             return null;
         var lease = new Lease(_nextEpoch, slot, record, request);
@@ -249,7 +256,9 @@ internal sealed partial class LeaseBook
                 continue;
             LeaseException? refusal = isExplicit ? TakeExplicit(lease, wanted) : null;
             ImmutableArray<BarRange> ranges = wanted.Ranges;
-            if (!isExplicit && !lease.Slot.Bars[wanted.Bar]!.TryTake(wanted.Size, wanted.Alignment, wanted.AllowSplit, lease, lease.IsReadOnly, out ranges))
+            if (!isExplicit && Follow(request.Buffers, buffers, i) is { } range)
+                refusal = TakeExplicit(lease, wanted with { Ranges = ranges = [range] });
+            else if (!isExplicit && !Take(lease, wanted, out ranges))
                 refusal = NoRoom(lease.Slot, wanted, i);
             if (refusal is not null)
                 return refusal;
@@ -257,6 +266,12 @@ internal sealed partial class LeaseBook
         }
 
         return null;
+    }
+
+    private static bool Take(Lease lease, BufferRequest wanted, out ImmutableArray<BarRange> ranges)
+    {
+        RangeAllocator<Lease> bar = lease.Slot.Bars[wanted.Bar]!;
+        return bar.TryTake(wanted.Size, wanted.Alignment, wanted.AllowSplit, lease, lease.IsReadOnly, out ranges, bar.Area(wanted.Of));
     }
 
     /// <summary>Takes all ranges of the buffer or none.</summary>
@@ -281,13 +296,17 @@ internal sealed partial class LeaseBook
 
     private static LeaseException NoRoom(DeviceSlot slot, BufferRequest wanted, int index)
     {
-        RangeAllocator<Lease> bar = slot.Bars[wanted.Bar]!;
+        RangeArea<Lease> area = slot.Bars[wanted.Bar]!.Area(wanted.Of)!;
+        string place = wanted.Of is null ? $"BAR {wanted.Bar} of {slot.Name}" : $"pool {PoolOf(slot, wanted).Pool.Name} on {slot.Name}";
         string alignment = wanted.Alignment > 0 ? $" aligned to 0x{wanted.Alignment:x}" : "";
         string kept = slot.Waiters.Count > 0 ? ", apart from what is kept for requests that wait" : "";
         string split = wanted.AllowSplit ? $", also not in {RangeAllocator<Lease>.MaxRanges} ranges" : "";
-        return new(LeaseError.NoRoom, $"BAR {wanted.Bar} of {slot.Name} has no room for {ByteText.Of(wanted.Size)}{alignment}{split}: {ByteText.Of(bar.Free)} are free, the largest range {ByteText.Of(bar.LargestFree)}{kept}")
+        string what = wanted.Of is SlotBuffer
+            ? $"{place} has no free slot{kept}"
+            : $"{place} has no room for {ByteText.Of(wanted.Size)}{alignment}{split}: {ByteText.Of(area.Free)} are free{(slot.Pools.IsEmpty || wanted.Of is not null ? "" : " outside of pools")}, the largest range {ByteText.Of(area.LargestFree)}{kept}";
+        return new(LeaseError.NoRoom, what)
         {
-            Field = $"buffers[{index}].size",
+            Field = wanted.Of switch { SlotBuffer => "pool", null => $"buffers[{index}].size", _ => $"buffers[{index - PoolOf(slot, wanted).Pool.SlotBuffers}].size" },
             Device = slot.Name,
         };
     }

@@ -127,7 +127,7 @@ internal sealed partial class LeaseBook
     private Place? FindPlace(Turn turn, Waiter waiter, bool isTaking, long now)
     {
         DeviceSlot slot = turn.Slot;
-        if (!slot.IsOpen || slot.Description!.Domain == RevocationDomain.None || AcquireValidator.CheckAgainst(waiter.Request, slot.Name, slot.Description) is not null)
+        if (!slot.IsOpen || slot.Description!.Domain == RevocationDomain.None || CheckFit(waiter.Request, slot) is not null)
             return null;
         int kept = turn.KeptCount;
         LeaseBuffer?[] buffers = new LeaseBuffer?[waiter.Request.Buffers.Length];
@@ -156,7 +156,8 @@ internal sealed partial class LeaseBook
                     return false;
                 if (!explicitOnes)
                 {
-                    if (slot.Bars[wanted.Bar]!.FindWindow(wanted.Size, wanted.Alignment, turn.Kept(wanted.Bar), l => CostOf(waiter, l, isTaking, now), out _) is not { } window)
+                    RangeAllocator<Lease> bar = slot.Bars[wanted.Bar]!;
+                    if ((Follow(waiter.Request.Buffers, buffers, i) ?? bar.FindWindow(wanted.Size, wanted.Alignment, turn.Kept(wanted.Bar), l => CostOf(waiter, l, isTaking, now), out _, bar.Area(wanted.Of))) is not { } window)
                         return false;
                     ranges = [window];
                 }

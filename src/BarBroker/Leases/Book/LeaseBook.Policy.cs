@@ -19,6 +19,8 @@ internal sealed partial class LeaseBook
         "")
     {
         Priority = lease.Terms.Priority,
+        Pool = lease.Pool?.Name ?? "",
+        Slot = lease.NamesRanges ? lease.PoolSlot : null,
     };
 
     public void Reconfigure(LeaseOptions options)

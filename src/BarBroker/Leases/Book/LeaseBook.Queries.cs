@@ -2,6 +2,7 @@
 
 using System.Collections.Immutable;
 using BarBroker.Devices;
+using BarBroker.Pools;
 
 namespace BarBroker.Leases;
 
@@ -44,7 +45,7 @@ internal sealed partial class LeaseBook
         lock (_lock)
         {
             DeviceSlot slot = FindSlot(device);
-            return [.. (slot.Description?.Bars ?? []).SelectMany(bar => slot.Bars[bar.Index]!.Pieces.Select(p => ToSegment(bar.Index, p)))];
+            return [.. (slot.Description?.Bars ?? []).SelectMany(bar => ToSegments(slot, bar.Index))];
         }
     }
 
@@ -55,11 +56,38 @@ internal sealed partial class LeaseBook
             return _countByState[(int)state];
     }
 
-    private static Segment ToSegment(int bar, RangePiece<Lease> piece) => new(
+    /// <summary>Free slots that follow each other are one segment: there may be very many.</summary>
+    private static List<Segment> ToSegments(DeviceSlot slot, int bar)
+    {
+        var segments = new List<Segment>();
+        Dictionary<RangeArea<Lease>, string> pools = [];
+        foreach (PoolFit fit in slot.Pools)
+        {
+            for (int i = 0; i < fit.Runs.Length; i++)
+            {
+                if (fit.Runs[i].Bar == bar)
+                    pools[slot.Bars[bar]!.Area(fit.Pool.Buffers[i])!] = fit.Pool.Name;
+            }
+        }
+
+        foreach (RangePiece<Lease> piece in slot.Bars[bar]!.Pieces)
+        {
+            string pool = pools.GetValueOrDefault(piece.Area!, "");
+            if (piece.IsFree && segments is [.., { Use: SegmentUse.Free } last] && last.Pool == pool)
+                segments[^1] = last with { Range = last.Range with { Length = last.Range.Length + piece.Length } };
+            else
+                segments.Add(ToSegment(bar, piece, pool));
+        }
+
+        return segments;
+    }
+
+    private static Segment ToSegment(int bar, RangePiece<Lease> piece, string pool) => new(
         bar,
         new BarRange(piece.Offset, piece.Length),
         piece.IsFree ? SegmentUse.Free : piece.Quarantines > 0 ? SegmentUse.Quarantined : SegmentUse.Leased,
-        [.. piece.Holders().Select(static l => l.Id)]);
+        [.. piece.Holders().Select(static l => l.Id)],
+        pool);
 
     private static bool Matches(Lease lease, LeaseFilter filter) =>
         (filter.Device.Length == 0 || lease.Slot.Name == filter.Device)

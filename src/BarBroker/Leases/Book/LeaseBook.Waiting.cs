@@ -66,14 +66,17 @@ internal sealed partial class LeaseBook
         _clock.Span(Math.Max(0, waiter.Due - now)),
         waiter.Target == slot ? waiter.Place : [],
         waiter.HasPreempted,
-        waiter.Terms.RuleName);
+        waiter.Terms.RuleName)
+    {
+        Pool = waiter.Request.Pool,
+    };
 
     /// <summary>A lease if it is the request's turn and there is room; else it is put in the queue, or refused.</summary>
     private Claim PlaceOrWait(AcquireRequest request, OwnerRecord record, LeaseTerms terms)
     {
-        DeviceSlot[] slots = request.Device.Length > 0 ? [FindSlot(request.Device, terms)] : [.. _slots.Where(s => terms.AllowsDevice(s.Name))];
+        DeviceSlot[] slots = request.Device.Length > 0 ? [FindSlot(request.Device, terms)] : [.. _slots.Where(s => IsFor(s, request, terms))];
         if (slots.Length == 0)
-            throw NoDevice(terms);
+            throw NoDevice(request, terms);
         long now = _clock.Now;
         var waiter = new Waiter(request, record, terms, BytesOf(request), slots)
         {
@@ -199,7 +202,7 @@ internal sealed partial class LeaseBook
             return false;
         foreach (BufferRequest wanted in waiter.Request.Buffers)
         {
-            if (slot.Bars[wanted.Bar] is { } bar && wanted.Size > (wanted.AllowSplit ? bar.Free : bar.LargestFree) && wanted.Size <= bar.Size)
+            if (slot.Bars[wanted.Bar]?.Area(wanted.Of) is { } area && wanted.Size > (wanted.AllowSplit ? area.Free : area.LargestFree) && wanted.Size <= area.Size)
                 return false;
             if (slot.Bars[wanted.Bar] is { } named && wanted.Size == 0 && wanted.Ranges.Any(r => r.End <= named.Size && named.FindConflict(r, waiter.IsReadOnly) is not null))
                 return false;
@@ -228,7 +231,7 @@ internal sealed partial class LeaseBook
     /// <summary>The device turned out to be one that will never do; if no other is left, the waiter is refused.</summary>
     private bool RefuseForGood(Waiter waiter, DeviceSlot slot, LeaseException refusal)
     {
-        if (MayChange(refusal) || waiter.Slots.Any(other => other != slot && !(other.IsOpen && AcquireValidator.CheckAgainst(waiter.Request, other.Name, other.Description!) is not null)))
+        if (MayChange(refusal) || waiter.Slots.Any(other => other != slot && !(other.IsOpen && CheckFit(waiter.Request, other) is not null)))
             return false;
         Refuse(waiter, refusal, WaitOutcome.Refused);
         return true;

@@ -53,6 +53,7 @@ internal sealed partial class LeaseBook : IDisposable
     public LeaseBook(LeaseOptions options, IEnumerable<DeviceRegistration> devices, ulong firstEpoch, LeaseClock clock, LeaseMetrics metrics)
     {
         _options = options;
+        _pools = options.Pools;
         _clock = clock;
         _metrics = metrics;
         _nextEpoch = firstEpoch;

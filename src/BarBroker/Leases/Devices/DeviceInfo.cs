@@ -36,4 +36,7 @@ internal sealed record DeviceInfo(
 {
     /// <summary>Why it grants nothing, also while it is not open; empty: it is not cordoned.</summary>
     public ImmutableArray<DeviceCordon> Cordons { get; init; } = [];
+
+    /// <summary>The names of the pools that it serves.</summary>
+    public ImmutableArray<string> Pools { get; init; } = [];
 }

@@ -2,6 +2,7 @@
 
 using System.Collections.Immutable;
 using BarBroker.Devices;
+using BarBroker.Pools;
 
 namespace BarBroker.Leases;
 
@@ -37,6 +38,9 @@ internal sealed class DeviceSlot(DeviceRegistration registration) : Deadline
 
     /// <summary>By BAR index; null where the device has no such BAR.</summary>
     public RangeAllocator<Lease>?[] Bars { get; set; } = [];
+
+    /// <summary>The pools that cover it, served or not; empty before it was opened.</summary>
+    public ImmutableArray<PoolFit> Pools { get; set; } = [];
 
     /// <summary>Leases that have not ended.</summary>
     public HashSet<Lease> Leases { get; } = [];
@@ -99,12 +103,13 @@ internal sealed class DeviceSlot(DeviceRegistration registration) : Deadline
         Waiters.Count)
     {
         Cordons = Cordons,
+        Pools = [.. Pools.Where(static fit => fit.IsServed).Select(static fit => fit.Pool.Name)],
     };
 
     private BarUsage ToUsage(BarDescription bar)
     {
         RangeAllocator<Lease> a = Bars[bar.Index]!;
-        return new BarUsage(bar.Index, bar.Size, a.Free, a.Leased, a.Quarantined, a.LargestFree);
+        return new BarUsage(bar.Index, bar.Size, a.Free, a.Leased, a.Quarantined, a.LargestFree) { Fragmentation = a.Rest.Fragmentation, Pooled = a.Size - (a.Size % Description!.PageSize) - a.Rest.Size };
     }
 
     private string DetailText() => IsCordoned ? $"{string.Join("; ", Cordons)}; {Detail}" : Detail;

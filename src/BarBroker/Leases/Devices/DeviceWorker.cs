@@ -31,7 +31,7 @@ internal sealed class DeviceWorker
         switch (command.Kind)
         {
             case DeviceCommandKind.Export:
-                Export(command.Lease!);
+                Export(command);
                 break;
             case DeviceCommandKind.Revoke:
                 Revoke(command.Lease!);
@@ -47,10 +47,17 @@ internal sealed class DeviceWorker
 
     private void OnSignaled(DeviceSignal signal, string reason) => _book.DeviceSignaled(_slot, signal, reason);
 
-    private void Export(Lease lease)
+    private void Export(DeviceCommand command)
     {
-        if (!_book.BeginExport(lease))
+        Lease lease = command.Lease!;
+        if (!_book.BeginExport(command, out ScrubPiece? piece))
             return;
+        if (piece is { } dirty)
+        {
+            Scrub(lease, dirty);
+            return;
+        }
+
         var exported = ImmutableArray.CreateBuilder<ExportedBuffer>(lease.Buffers.Length);
         string? error = null;
         try
@@ -64,6 +71,25 @@ internal sealed class DeviceWorker
         }
 
         _book.EndExport(lease, exported.DrainToImmutable(), error);
+    }
+
+    private void Scrub(Lease lease, ScrubPiece piece)
+    {
+        try
+        {
+            _device.Fill(piece.Bar, piece.Range, piece.Pattern);
+        }
+        catch (Exception e)
+        {
+            _book.ScrubFailed(lease, e.Message);
+            return;
+        }
+
+        // After the last piece, the export at once; between pieces whatever was asked for meanwhile goes first.
+        if (piece.Next.Scrubbed == lease.Bytes)
+            Export(piece.Next);
+        else
+            _slot.Executor.Post(piece.Next);
     }
 
     private void Revoke(Lease lease)

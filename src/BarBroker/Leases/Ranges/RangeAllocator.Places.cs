@@ -23,8 +23,7 @@ internal sealed partial class RangeAllocator<T>
             piece = PieceAt(start)!;
             if (piece.IsFree)
             {
-                _holes.Remove(piece);
-                Free -= piece.Length;
+                piece.Area!.Remove(piece);
                 piece.ReadOnly = readOnly;
             }
             else
@@ -48,8 +47,7 @@ internal sealed partial class RangeAllocator<T>
             if (piece.IsFree)
             {
                 piece.Quarantines = 0;
-                Free += piece.Length;
-                _holes.Add(piece);
+                piece.Area!.Add(piece);
                 piece = JoinHoles(piece);
             }
             else if (!readOnly)
@@ -70,14 +68,14 @@ internal sealed partial class RangeAllocator<T>
 
     /// <summary>
     /// The aligned window of <paramref name="size"/> bytes whose holders cost least together; among equals the one whose oldest holder is youngest, then the lowest.
-    /// Null if there is none without a holder that costs <see cref="HolderCost.Never"/> and outside of <paramref name="excluded"/>.
+    /// Null if there is none in the area (without one: outside of pools) without a holder that costs <see cref="HolderCost.Never"/> and outside of <paramref name="excluded"/>.
     /// </summary>
     /// <remarks>
     /// Any window can be moved down, without a holder more, until its start would enter another piece or it would touch an excluded range. So only the windows that
     /// start at the first aligned offset of a piece, or after an excluded range, are looked at: O(n) for n pieces, with a walk over the holders of a window that
     /// is as good as the best so far.
     /// </remarks>
-    public BarRange? FindWindow(ulong size, ulong alignment, IReadOnlyList<BarRange> excluded, Func<T, HolderCost> costOf, out HolderCost cost)
+    public BarRange? FindWindow(ulong size, ulong alignment, IReadOnlyList<BarRange> excluded, Func<T, HolderCost> costOf, out HolderCost cost, RangeArea<T>? area = null)
     {
         alignment = Math.Max(alignment, _pageSize);
         ulong end = Size - (Size % _pageSize);
@@ -85,7 +83,7 @@ internal sealed partial class RangeAllocator<T>
         List<ulong> starts = [.. pieces.Select(static p => p.Offset).Concat(excluded.Select(static r => r.End))];
         if (excluded.Count > 0)
             starts.Sort();
-        var window = new Window(costOf);
+        var window = new Window(costOf, area ?? _rest);
         BarRange? best = null;
         cost = default;
         int first = 0, next = 0;
@@ -109,7 +107,7 @@ internal sealed partial class RangeAllocator<T>
     }
 
     /// <summary>Who holds pieces of a window that moves up.</summary>
-    private sealed class Window(Func<T, HolderCost> costOf)
+    private sealed class Window(Func<T, HolderCost> costOf, RangeArea<T> area)
     {
         private readonly Dictionary<T, (int Pieces, HolderCost Cost)> _holders = [];
         private int _impossible;
@@ -120,6 +118,8 @@ internal sealed partial class RangeAllocator<T>
 
         public void Add(RangePiece<T> piece)
         {
+            if (piece.Area != area)
+                _impossible++;
             foreach (T holder in piece.Holders())
             {
                 if (_holders.TryGetValue(holder, out var known))
@@ -136,6 +136,8 @@ internal sealed partial class RangeAllocator<T>
 
         public void Remove(RangePiece<T> piece)
         {
+            if (piece.Area != area)
+                _impossible--;
             foreach (T holder in piece.Holders())
             {
                 var (pieces, cost) = _holders[holder];

@@ -2,6 +2,7 @@
 
 using System.Collections.Immutable;
 using BarBroker.Devices;
+using BarBroker.Pools;
 
 namespace BarBroker.Leases;
 
@@ -16,6 +17,9 @@ namespace BarBroker.Leases;
 /// Pieces are kept by offset and holes by length, both in balanced trees: an operation costs O(log n) for each range it touches. Only a search with a
 /// coarse alignment may look at more holes, those that are large enough but wrongly placed.
 /// </para>
+/// <para>
+/// What pools own is set apart in areas, each with holes of its own, so that a search in one sees nothing of the others. Named ranges may reach across areas.
+/// </para>
 /// </remarks>
 internal sealed partial class RangeAllocator<T> where T : class
 {
@@ -23,8 +27,8 @@ internal sealed partial class RangeAllocator<T> where T : class
     public const int MaxRanges = 64;
 
     private readonly SortedSet<RangePiece<T>> _pieces = new(Comparer<RangePiece<T>>.Create(static (a, b) => a.Offset.CompareTo(b.Offset)));
-    private readonly SortedSet<RangePiece<T>> _holes = new(Comparer<RangePiece<T>>.Create(static (a, b) =>
-        a.Length != b.Length ? a.Length.CompareTo(b.Length) : a.Offset.CompareTo(b.Offset)));
+    private readonly RangeArea<T> _rest = new();
+    private readonly Dictionary<PoolBuffer, RangeArea<T>> _areas = [];
 
     // What the trees are searched with; never in them.
     private readonly RangePiece<T> _low = new();
@@ -36,21 +40,26 @@ internal sealed partial class RangeAllocator<T> where T : class
         Size = size;
         _pageSize = pageSize;
         // The tail of a BAR that is no multiple of the page size cannot be exported.
-        var all = new RangePiece<T> { Offset = 0, Length = size - (size % pageSize) };
-        Free = all.Length;
+        var all = new RangePiece<T> { Offset = 0, Length = size - (size % pageSize), Area = _rest };
+        _rest.Size = all.Length;
         _pieces.Add(all);
-        _holes.Add(all);
+        _rest.Add(all);
     }
 
     public ulong Size { get; }
 
-    public ulong Free { get; private set; }
+    /// <summary>In pools or not, as the following two.</summary>
+    public ulong Free => Sum(static area => area.Free);
 
-    public ulong Quarantined { get; private set; }
+    public ulong Quarantined => Sum(static area => area.Quarantined);
 
-    public ulong Leased => Size - (Size % _pageSize) - Free - Quarantined;
+    public ulong Leased => Sum(static area => area.Leased);
 
-    public ulong LargestFree => _holes.Max?.Length ?? 0;
+    /// <summary>Outside of pools.</summary>
+    public ulong LargestFree => _rest.LargestFree;
+
+    /// <summary>What is outside of all pools.</summary>
+    public RangeArea<T> Rest => _rest;
 
     /// <summary>The pieces in order of offset, without gaps.</summary>
     public IEnumerable<RangePiece<T>> Pieces => _pieces;
@@ -74,8 +83,7 @@ internal sealed partial class RangeAllocator<T> where T : class
         {
             if (piece.IsFree)
             {
-                _holes.Remove(piece);
-                Free -= piece.Length;
+                piece.Area!.Remove(piece);
                 piece.ReadOnly = readOnly;
             }
 
@@ -83,18 +91,39 @@ internal sealed partial class RangeAllocator<T> where T : class
         }
     }
 
-    /// <summary>Takes <paramref name="size"/> free bytes by the rule above; false, with nothing taken, if there is no room.</summary>
-    public bool TryTake(ulong size, ulong alignment, bool allowSplit, T holder, bool readOnly, out ImmutableArray<BarRange> ranges)
+    /// <summary>Sets the bytes of a pool's buffer apart, before anything is taken. No two areas may overlap.</summary>
+    public void AddArea(PoolBuffer key, RangeRun run)
     {
+        var area = new RangeArea<T>(run.First.Offset, run.Stride) { Size = run.Bytes };
+        _rest.Size -= area.Size;
+        _areas.Add(key, area);
+        for (int i = 0; i < run.Count; i++)
+        {
+            foreach (RangePiece<T> piece in Cut(run[i]))
+            {
+                _rest.Remove(piece);
+                piece.Area = area;
+                area.Add(piece);
+            }
+        }
+    }
+
+    /// <summary>The area of a pool's buffer, or what is outside of pools; null if the pool is not here.</summary>
+    public RangeArea<T>? Area(PoolBuffer? key) => key is null ? _rest : _areas.GetValueOrDefault(key);
+
+    /// <summary>Takes <paramref name="size"/> free bytes by the rule above; false, with nothing taken, if there is no room.</summary>
+    public bool TryTake(ulong size, ulong alignment, bool allowSplit, T holder, bool readOnly, out ImmutableArray<BarRange> ranges, RangeArea<T>? area = null)
+    {
+        area ??= _rest;
         alignment = Math.Max(alignment, _pageSize);
-        if (FindHole(size, alignment) is { } fit)
+        if (FindHole(area, size, alignment) is { } fit)
         {
             Take(fit, holder, readOnly);
             ranges = [fit];
             return true;
         }
 
-        ranges = allowSplit ? Gather(size, alignment) : [];
+        ranges = allowSplit ? Gather(area, size, alignment) : [];
         foreach (BarRange range in ranges)
             Take(range, holder, readOnly);
         return !ranges.IsEmpty;
@@ -107,7 +136,7 @@ internal sealed partial class RangeAllocator<T> where T : class
         for (RangePiece<T>? piece = PieceAt(range.Offset); piece is not null && piece.Offset < range.End; piece = Next(piece))
         {
             if (piece.IsHeldBy(holder) && piece.Quarantines++ == 0)
-                Quarantined += piece.Length;
+                piece.Area!.Quarantined += piece.Length;
         }
     }
 
@@ -119,11 +148,10 @@ internal sealed partial class RangeAllocator<T> where T : class
         {
             piece.Remove(holder);
             if (quarantined && --piece.Quarantines == 0)
-                Quarantined -= piece.Length;
+                piece.Area!.Quarantined -= piece.Length;
             if (piece.IsFree)
             {
-                Free += piece.Length;
-                _holes.Add(piece);
+                piece.Area!.Add(piece);
                 piece = JoinHoles(piece);
             }
 
@@ -140,15 +168,23 @@ internal sealed partial class RangeAllocator<T> where T : class
         return start < hole.End && start >= hole.Offset ? new BarRange(start, hole.End - start) : default;
     }
 
-    private BarRange? FindHole(ulong size, ulong alignment)
+    private ulong Sum(Func<RangeArea<T>, ulong> bytes)
     {
-        if (size > LargestFree)
+        ulong sum = bytes(_rest);
+        foreach (RangeArea<T> area in _areas.Values)
+            sum += bytes(area);
+        return sum;
+    }
+
+    private BarRange? FindHole(RangeArea<T> area, ulong size, ulong alignment)
+    {
+        if (size > area.LargestFree)
             return null;
         _low.Length = size;
         _low.Offset = 0;
         _high.Length = ulong.MaxValue;
         _high.Offset = ulong.MaxValue;
-        foreach (RangePiece<T> hole in _holes.GetViewBetween(_low, _high))
+        foreach (RangePiece<T> hole in area.Holes.GetViewBetween(_low, _high))
         {
             BarRange usable = Usable(hole, alignment);
             if (usable.Length >= size)
@@ -158,12 +194,12 @@ internal sealed partial class RangeAllocator<T> where T : class
         return null;
     }
 
-    private ImmutableArray<BarRange> Gather(ulong size, ulong alignment)
+    private ImmutableArray<BarRange> Gather(RangeArea<T> area, ulong size, ulong alignment)
     {
-        if (size > Free)
+        if (size > area.Free)
             return [];
         var taken = new List<BarRange>();
-        foreach (RangePiece<T> hole in _holes.Reverse())
+        foreach (RangePiece<T> hole in area.Holes.Reverse())
         {
             BarRange usable = Usable(hole, alignment);
             if (usable.Length == 0)
@@ -171,7 +207,7 @@ internal sealed partial class RangeAllocator<T> where T : class
             if (usable.Length >= size)
             {
                 // Holes used up before are all larger than this one, so the smallest that fits is not among them, save for an equal one.
-                BarRange last = FindHole(size, alignment) is { } fit && !taken.Exists(t => t.Offset == fit.Offset) ? fit : usable with { Length = size };
+                BarRange last = FindHole(area, size, alignment) is { } fit && !taken.Exists(t => t.Offset == fit.Offset) ? fit : usable with { Length = size };
                 taken.Add(last);
                 taken.Sort(static (a, b) => a.Offset.CompareTo(b.Offset));
                 return [.. taken];
@@ -202,21 +238,21 @@ internal sealed partial class RangeAllocator<T> where T : class
         if (PieceAt(offset) is not { } piece || piece.Offset == offset || piece.End <= offset)
             return;
         if (piece.IsFree)
-            _holes.Remove(piece);
+            piece.Area!.Remove(piece);
         RangePiece<T> rest = piece.SplitAt(offset);
         _pieces.Add(rest);
         if (piece.IsFree)
         {
-            _holes.Add(piece);
-            _holes.Add(rest);
+            piece.Area!.Add(piece);
+            piece.Area.Add(rest);
         }
     }
 
     private RangePiece<T> JoinHoles(RangePiece<T> hole)
     {
-        if (Next(hole) is { IsFree: true } after)
+        if (Next(hole) is { IsFree: true } after && after.Area == hole.Area && !hole.Area!.HasWallAt(after.Offset))
             hole = Join(hole, after);
-        if (hole.Offset > 0 && PieceAt(hole.Offset - 1) is { IsFree: true } before)
+        if (hole.Offset > 0 && PieceAt(hole.Offset - 1) is { IsFree: true } before && before.Area == hole.Area && !hole.Area!.HasWallAt(hole.Offset))
             hole = Join(before, hole);
         return hole;
     }
@@ -224,11 +260,11 @@ internal sealed partial class RangeAllocator<T> where T : class
     private RangePiece<T> Join(RangePiece<T> first, RangePiece<T> second)
     {
         // Out of the tree before the key changes.
-        _holes.Remove(first);
-        _holes.Remove(second);
+        first.Area!.Remove(first);
+        first.Area.Remove(second);
         _pieces.Remove(second);
         first.Length += second.Length;
-        _holes.Add(first);
+        first.Area.Add(first);
         return first;
     }
 

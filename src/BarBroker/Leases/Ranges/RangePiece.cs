@@ -14,6 +14,9 @@ internal sealed class RangePiece<T> where T : class
 
     public ulong End => Offset + Length;
 
+    /// <summary>Null only in what the trees are searched with.</summary>
+    public RangeArea<T>? Area { get; set; }
+
     /// <summary>How many holders wait for proof that access is over.</summary>
     public int Quarantines { get; set; }
 
@@ -66,6 +69,7 @@ internal sealed class RangePiece<T> where T : class
         {
             Offset = offset,
             Length = End - offset,
+            Area = Area,
             Quarantines = Quarantines,
             ReadOnly = ReadOnly,
             _first = _first,

@@ -15,4 +15,5 @@ internal enum SegmentUse
 }
 
 /// <summary>A run of a BAR in one use; several holders where read-only leases share it.</summary>
-internal sealed record Segment(int Bar, BarRange Range, SegmentUse Use, ImmutableArray<string> LeaseIds);
+/// <param name="Pool">Whose it is; empty: no pool's.</param>
+internal sealed record Segment(int Bar, BarRange Range, SegmentUse Use, ImmutableArray<string> LeaseIds, string Pool = "");

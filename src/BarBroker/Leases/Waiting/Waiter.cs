@@ -23,7 +23,7 @@ internal sealed class Waiter(AcquireRequest request, OwnerRecord owner, LeaseTer
 
     public uint Uid => Owner.Owner.Uid;
 
-    public bool IsReadOnly => Request.Access == Devices.BufferAccess.ReadOnly;
+    public bool IsReadOnly => Request.Access == Devices.BufferAccess.ReadOnly && Request.Source?.Scrub is null;
 
     public long Since { get; init; }
 

@@ -23,4 +23,8 @@ internal sealed record WaiterInfo(
     TimeSpan Remaining,
     ImmutableArray<LeaseBuffer> Kept,
     bool HasPreempted,
-    string PolicyRule);
+    string PolicyRule)
+{
+    /// <summary>Empty: none.</summary>
+    public string Pool { get; init; } = "";
+}
