@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -235,9 +236,9 @@ static void probe(size_t expected)
 // ---- commands ----
 
 // The broker takes the owner of a lease from the connect: it is this process that connects, whoever speaks over the connection later.
-static void lend_connection(const char *path)
+static void lend_connection(const char *path, int type)
 {
-    int fd = dial(path, SOCK_STREAM);
+    int fd = dial(path, type);
     if (fd < 0) {
         say("error connect: %s", strerror(errno));
         return;
@@ -247,17 +248,21 @@ static void lend_connection(const char *path)
     close(fd);
 }
 
-// Sends one packet, in hexadecimal, to the fd socket and receives the answer; its fds become the buffers.
-static ssize_t exchange(const char *path, const char *hex, unsigned char *packet)
+// One packet, in hexadecimal, to the fd socket.
+static ssize_t send_packet(const char *path, const char *hex, unsigned char *packet)
 {
     size_t length = 0;
     for (; hex[0] && hex[1]; hex += 2)
         sscanf(hex, "%2hhx", &packet[length++]);
     if (channel < 0)
         channel = dial(path, SOCK_SEQPACKET);
-    if (channel < 0 || send(channel, packet, length, MSG_NOSIGNAL) < 0)
-        return -1;
-    return receive_buffers(channel, packet, PACKET);
+    return channel < 0 ? -1 : send(channel, packet, length, MSG_NOSIGNAL);
+}
+
+// And the answer; its fds become the buffers.
+static ssize_t exchange(const char *path, const char *hex, unsigned char *packet)
+{
+    return send_packet(path, hex, packet) < 0 ? -1 : receive_buffers(channel, packet, PACKET);
 }
 
 static void redeem(const char *path, const char *hex)
@@ -287,7 +292,17 @@ static void show(const char *path, const char *hex)
     say("ok %s", text);
 }
 
-static void fork_child(const char *name)
+// A packet that has no answer.
+static void tell(const char *path, const char *hex)
+{
+    static unsigned char packet[PACKET];
+    if (send_packet(path, hex, packet) < 0)
+        say("error fd socket: %s", strerror(errno));
+    else
+        say("ok");
+}
+
+static void fork_child(const char *name, bool keeps_channel)
 {
     pid_t child = fork();
     if (child > 0) {
@@ -299,14 +314,33 @@ static void fork_child(const char *name)
         return;
     }
     close(control);
-    if (channel >= 0)
+    if (channel >= 0 && !keeps_channel) {
         close(channel);
-    channel = -1;
+        channel = -1;
+    }
     beating = working = verifying = false;
     control = dial(control_path, SOCK_SEQPACKET);
     if (control < 0)
         exit(1);
     say("hello %s %d", name, getpid());
+}
+
+static void *exec_again(void *name)
+{
+    execl("/proc/self/exe", "lease_holder", control_path, (char *)name, (char *)NULL);
+    exit(1);
+}
+
+// Becomes another program: all fds but those that it keeps close, and it greets anew. A thread that calls execve() takes the place of the first one.
+static void become(char *name, const char *how)
+{
+    pthread_t thread;
+    if (strcmp(how, "keep") == 0)
+        fcntl(channel, F_SETFD, 0);
+    if (strcmp(how, "thread") != 0)
+        exec_again(name);
+    pthread_create(&thread, NULL, exec_again, name);
+    pthread_join(thread, NULL);
 }
 
 static void listen_at(const char *path)
@@ -412,13 +446,17 @@ static void obey(char *command)
     char *verb = strtok(command, " "), *first = strtok(NULL, " "), *second = strtok(NULL, " ");
 #define IS(word) (verb && strcmp(verb, word) == 0)
     if (IS("lend") && first) {
-        lend_connection(first);
+        lend_connection(first, second ? SOCK_SEQPACKET : SOCK_STREAM);
     } else if (IS("redeem") && second) {
         redeem(first, second);
     } else if (IS("show") && second) {
         show(first, second);
+    } else if (IS("tell") && second) {
+        tell(first, second);
     } else if (IS("fork") && first) {
-        fork_child(first);
+        fork_child(first, second);
+    } else if (IS("exec") && second) {
+        become(first, second);
     } else if (IS("listen") && first) {
         listen_at(first);
     } else if (IS("give") && first) {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 using BarBroker.EndToEnd.Tests.Support;
-using BarBroker.Linux;
 using BarBroker.Testing;
 using BarBroker.V1;
 using Grpc.Core;
@@ -10,20 +9,14 @@ using Mono.Unix.Native;
 namespace BarBroker.EndToEnd.Tests.Policy;
 
 /// <summary>The policy of a daemon, as processes of two users meet it.</summary>
-public sealed class PolicyTests : TestBase
+public sealed class PolicyTests : ClientsTestBase
 {
-    private const uint Alice = 54321;
-    private const uint Bob = 54322;
-
     /// <summary>Where cgroup v2 is mounted: alone, or beside v1.</summary>
     private static readonly string[] UnifiedHierarchies = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"];
 
-    private TestDirectory _directory = null!;
-    private BrokerConfiguration _configuration = null!;
-    private HolderProcesses _processes = null!;
-    private Daemon _broker = null!;
+    private readonly BrokerConfiguration _configuration = new BrokerConfiguration().Device("sim0", "4MiB").Set("leases", "ticketTtl", "1m");
 
-    private string Program => _directory.File("lease_holder");
+    private string Program => Directory.File("lease_holder");
 
     [Fact]
     public async Task Quota_ManyProcessesOfOneUser_IsTheUsers()
@@ -31,8 +24,8 @@ public sealed class PolicyTests : TestBase
         await StartAsync($$"""{ "name": "all", "lease": { "leases": 3 } }""");
         var first = await ProcessAsync("first", Alice);
         var second = await ProcessAsync("second", Alice);
-        var child = await _processes.ForkAsync(first, "child");
-        var grandchild = await _processes.ForkAsync(child, "grandchild");
+        var child = await Processes.ForkAsync(first, "child");
+        var grandchild = await Processes.ForkAsync(child, "grandchild");
         foreach (var process in new[] { first, second, child })
         {
             await AcquireAsync(process);
@@ -41,7 +34,7 @@ public sealed class PolicyTests : TestBase
         Assert.Contains("policy rule all: uid 54321 has 3 leases, and 3 is its quota", await RefusedAsync(grandchild, StatusCode.ResourceExhausted), StringComparison.Ordinal);
 
         await AcquireAsync(await ProcessAsync("other", Bob));
-        Assert.Empty(_broker.Errors);
+        Assert.Empty(Broker.Errors);
     }
 
     [Fact]
@@ -52,8 +45,8 @@ public sealed class PolicyTests : TestBase
         Assert.Equal("holder", (await AcquireAsync(process)).PolicyRule);
 
         // The path now names another file, even if of the same content.
-        File.Copy(Program, _directory.File("copy"));
-        File.Move(_directory.File("copy"), Program, overwrite: true);
+        File.Copy(Program, Directory.File("copy"));
+        File.Move(Directory.File("copy"), Program, overwrite: true);
 
         Assert.Contains("its executable could not be told", await RefusedAsync(process, StatusCode.PermissionDenied), StringComparison.Ordinal);
     }
@@ -67,7 +60,7 @@ public sealed class PolicyTests : TestBase
         try
         {
             Assert.SkipWhen(root is null, "no cgroup v2 is mounted here");
-            Directory.CreateDirectory(Path.Combine(cgroup, "inner"));
+            System.IO.Directory.CreateDirectory(Path.Combine(cgroup, "inner"));
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
@@ -89,8 +82,8 @@ public sealed class PolicyTests : TestBase
         }
         finally
         {
-            Directory.Delete(Path.Combine(cgroup, "inner"));
-            Directory.Delete(cgroup);
+            System.IO.Directory.Delete(Path.Combine(cgroup, "inner"));
+            System.IO.Directory.Delete(cgroup);
         }
     }
 
@@ -98,12 +91,12 @@ public sealed class PolicyTests : TestBase
     public async Task FdSocket_Acquire_IsDecidedByTheSamePolicy()
     {
         await StartAsync($$"""{ "name": "root", "match": { "uid": "root" }, "lease": { "explicitRanges": false, "leases": 1 } }""");
-        using var client = new FdClient(_broker.FdSocket);
+        using var client = new FdClient(Broker.FdSocket);
         var named = new AcquireRequest { Device = "sim0", Buffers = { new BufferRequest { Ranges = { new V1.Range { Length = 4096 } } } } };
 
         var refused = await client.AskAsync(FdClient.Acquire(named, "a"));
-        var delivered = await client.AskAsync(FdClient.Acquire(Wanted(), "b"));
-        var exhausted = await client.AskAsync(FdClient.Acquire(Wanted(), "c"));
+        var delivered = await client.AskAsync(FdClient.Acquire(Pages(1), "b"));
+        var exhausted = await client.AskAsync(FdClient.Acquire(Pages(1), "c"));
 
         Assert.Equal(((uint)StatusCode.PermissionDenied, "policy rule root does not allow explicit ranges; ask for a size"), (refused!.Error.Code, refused.Error.Message));
         Assert.Equal("root", delivered!.Delivery.Lease.PolicyRule);
@@ -122,56 +115,32 @@ public sealed class PolicyTests : TestBase
 
         await RefusedAsync(alice, StatusCode.PermissionDenied);
         Assert.Equal("only-bob", (await AcquireAsync(bob)).PolicyRule);
-        using var forOperator = RpcClient.Dial(_broker.OperatorSocket);
-        Assert.Equal((LeaseState.Granted, "all"), await LookAsync());
+        var untouched = await LookAsync(lease.Id);
+        Assert.Equal((LeaseState.Granted, "all"), (untouched.State, untouched.PolicyRule));
 
         await ReloadAsync("is no whole number", $$"""{ "name": "faulty", "lease": { "leases": "many" } }""");
         Assert.Equal("only-bob", (await AcquireAsync(bob)).PolicyRule);
 
         await ReloadAsync("in force: policy (0 rules)");
         await RefusedAsync(bob, StatusCode.PermissionDenied);
-        var applied = await forOperator.Operator.ReloadAsync(new ReloadRequest { Apply = true }, cancellationToken: Cancellation);
+        var applied = await ForOperator.Operator.ReloadAsync(new ReloadRequest { Apply = true }, cancellationToken: Cancellation);
         Assert.Equal(3u, applied.Ended);
-        await Wait.Until(async () => (await LookAsync()).State == LeaseState.Ended, "the lease that the policy does not allow ends", Patience.Long);
-
-        async Task<(LeaseState State, string Rule)> LookAsync()
-        {
-            var seen = (await forOperator.Operator.GetLeaseAsync(new OperatorGetLeaseRequest { LeaseId = lease.Id }, cancellationToken: Cancellation)).Lease;
-            return (seen.State, seen.PolicyRule);
-        }
+        Assert.Equal(EndReason.Policy, (await EndOfAsync(lease.Id)).EndReason);
     }
 
-    public override async ValueTask InitializeAsync()
-    {
-        Assert.SkipUnless(Users.EffectiveUid == 0, "only root can start processes of other users");
-        await base.InitializeAsync();
-        _directory = Own(new TestDirectory());
-
-        // The processes of others reach their program and the sockets in it.
-        File.SetUnixFileMode(_directory.Path, (UnixFileMode)0b111_101_101);
-    }
-
-    private async Task StartAsync(params string[] rules)
-    {
-        _processes = Own(new HolderProcesses(_directory.Path));
-        _configuration = new BrokerConfiguration().Device("sim0", "4MiB").Set("leases", "ticketTtl", "1m").Rules(rules);
-        _broker = Own(await Daemon.StartAsync(_directory.Path, _configuration.Write(_directory.Path)));
-    }
+    private Task StartAsync(params string[] rules) => StartAsync(_configuration.Rules(rules));
 
     private async Task ReloadAsync(string logged, params string[] rules)
     {
-        _configuration.Rules(rules).Write(_directory.Path);
-        Assert.Equal(0, Syscall.kill(_broker.Pid, Signum.SIGHUP));
-        await Wait.Until(() => _broker.Log.Contains(logged, StringComparison.Ordinal), $"the daemon logs \"{logged}\"; its log:\n{_broker.Log}", Patience.Long);
+        _configuration.Rules(rules).Write(Directory.Path);
+        Assert.Equal(0, Syscall.kill(Broker.Pid, Signum.SIGHUP));
+        await Wait.Until(() => Broker.Log.Contains(logged, StringComparison.Ordinal), $"the daemon logs \"{logged}\"; its log:\n{Broker.Log}", Patience.Long);
     }
-
-    private Task<HolderProcess> ProcessAsync(string name, uint uid) =>
-        _processes.StartAsync(name, "setpriv", $"--reuid={uid}", "--regid=nogroup", "--clear-groups");
 
     private async Task<Lease> AcquireAsync(HolderProcess process)
     {
-        using var client = RpcClient.Over(await process.LendConnectionAsync(_broker.ClientSocket));
-        return (await client.Leases.AcquireAsync(Wanted(), deadline: DateTime.UtcNow + Patience.Long)).Lease;
+        using var client = RpcClient.Over(await process.LendConnectionAsync(Broker.ClientSocket));
+        return (await client.Leases.AcquireAsync(Pages(1), deadline: DateTime.UtcNow + Patience.Long)).Lease;
     }
 
     /// <returns>The message.</returns>
@@ -181,6 +150,4 @@ public sealed class PolicyTests : TestBase
         Assert.Equal((code, refusal.Status.Detail), (refusal.StatusCode, refusal.Status.Detail));
         return refusal.Status.Detail;
     }
-
-    private static AcquireRequest Wanted() => new() { Device = "sim0", Buffers = { new BufferRequest { Size = 4096 } } };
 }

@@ -4,6 +4,7 @@ using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Net.Sockets;
 using System.Text;
+using BarBroker.Linux.Processes;
 using BarBroker.Testing;
 using Mono.Unix.Native;
 
@@ -20,6 +21,7 @@ internal sealed class Daemon : IAsyncDisposable
     private Daemon(Process process, Socket notifications, string directory)
     {
         _process = process;
+        Pid = process.Id;
         _notifications = notifications;
         RuntimeDirectory = directory;
         process.ErrorDataReceived += (_, line) => Keep(line.Data);
@@ -36,7 +38,8 @@ internal sealed class Daemon : IAsyncDisposable
 
     public string OperatorSocket => Path.Combine(RuntimeDirectory, "admin.sock");
 
-    public int Pid => _process.Id;
+    /// <summary>Of the daemon itself, which its launcher may have made a child.</summary>
+    public int Pid { get; private set; }
 
     public string Log => string.Join('\n', _log);
 
@@ -46,6 +49,10 @@ internal sealed class Daemon : IAsyncDisposable
 
     /// <summary>How many fds the daemon has open.</summary>
     public int OpenFiles => Directory.GetFileSystemEntries($"/proc/{Pid}/fd").Length;
+
+    /// <summary>How many connections and processes the daemon has open.</summary>
+    public int OpenClients => Directory.GetFileSystemEntries($"/proc/{Pid}/fd")
+        .Count(static file => new FileInfo(file).LinkTarget is { } target && (target.StartsWith("socket:", StringComparison.Ordinal) || target.Contains("pidfd", StringComparison.Ordinal)));
 
     /// <summary>Starts the daemon and waits until it says that it is ready (sd_notify(3)).</summary>
     /// <param name="launcher">What runs the daemon, such as setpriv with its arguments; empty: the test itself.</param>
@@ -69,6 +76,7 @@ internal sealed class Daemon : IAsyncDisposable
         try
         {
             await broker.WaitReadyAsync();
+            broker.Pid = broker.ListenerPid() is var pid && pid != Environment.ProcessId ? pid : broker.Pid;
             return broker;
         }
         catch
@@ -114,6 +122,14 @@ internal sealed class Daemon : IAsyncDisposable
 
         _process.Dispose();
         _notifications.Dispose();
+    }
+
+    /// <summary>Who listens on a socket is the peer of who connects (unix(7), SO_PEERCRED).</summary>
+    private int ListenerPid()
+    {
+        using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        socket.Connect(new UnixDomainSocketEndPoint(OperatorSocket));
+        return PeerCredentials.Of(socket).Pid;
     }
 
     private async Task WaitReadyAsync()

@@ -12,9 +12,16 @@ namespace BarBroker.EndToEnd.Tests.Support;
 /// <summary>A connection to the fd socket that sends whatever the test wants.</summary>
 internal sealed class FdClient : IDisposable
 {
-    private readonly Socket _socket = FdSocket.Create();
+    private readonly Socket _socket;
 
-    public FdClient(string path) => _socket.Connect(new UnixDomainSocketEndPoint(path));
+    public FdClient(string path)
+    {
+        _socket = FdSocket.Create();
+        _socket.Connect(new UnixDomainSocketEndPoint(path));
+    }
+
+    /// <param name="connected">By another process, whom the broker takes for the caller.</param>
+    public FdClient(Socket connected) => _socket = connected;
 
     public bool TrySend(ReadOnlySpan<byte> packet, params ReadOnlySpan<FileDescriptor> files) => FdSocket.TrySend(_socket, packet, files);
 

@@ -21,10 +21,11 @@ internal sealed class HolderProcess : IAsyncDisposable
     private readonly List<Lease> _notices = [];
     private readonly Task _reading;
 
-    public HolderProcess(string name, int pid, Socket control)
+    public HolderProcess(string name, int pid, int ownPid, Socket control)
     {
         Name = name;
         Pid = pid;
+        OwnPid = ownPid;
         _control = control;
         _reading = ReadAsync();
     }
@@ -32,6 +33,9 @@ internal sealed class HolderProcess : IAsyncDisposable
     public string Name { get; }
 
     public int Pid { get; }
+
+    /// <summary>Its number in its own pid namespace.</summary>
+    public int OwnPid { get; }
 
     /// <summary>The process's signs of life, with the count of its work. They come only while it runs.</summary>
     public ChannelReader<ulong> Beats => _beats.Reader;
@@ -67,10 +71,17 @@ internal sealed class HolderProcess : IAsyncDisposable
         return text["error ".Length..];
     }
 
+    /// <summary>Without waiting for an answer.</summary>
+    public void Order(string command) => Assert.True(FdSocket.TrySend(_control, Encoding.ASCII.GetBytes(command), []), $"{Name} does not take commands");
+
+    /// <summary>What the broker's fd socket answers to this packet; fds that come with it become the process's buffers.</summary>
+    public async Task<FdResponse> ExchangeAsync(string path, byte[] packet) =>
+        FdResponse.Parser.ParseFrom(Convert.FromHexString(await AskAsync($"show {path} {Convert.ToHexStringLower(packet)}")));
+
     /// <summary>A connection to a socket of the broker that this process made, for the test to speak over.</summary>
-    public async Task<Socket> LendConnectionAsync(string path)
+    public async Task<Socket> LendConnectionAsync(string path, bool isFdSocket = false)
     {
-        var (_, file) = await AnswerAsync($"lend {path}");
+        var (_, file) = await AnswerAsync(isFdSocket ? $"lend {path} fd" : $"lend {path}");
         Assert.NotNull(file);
         var socket = new Socket(new SafeSocketHandle(file.Number, ownsHandle: true));
         file.SetHandleAsInvalid();
@@ -109,7 +120,7 @@ internal sealed class HolderProcess : IAsyncDisposable
 
     private async Task<(string Text, FileDescriptor? File)> ExchangeAsync(string command)
     {
-        Assert.True(FdSocket.TrySend(_control, Encoding.ASCII.GetBytes(command), []), $"{Name} does not take commands");
+        Order(command);
         return await Wait.For(_answers.Reader.ReadAsync(TestContext.Current.CancellationToken).AsTask(), $"{Name} answers \"{Shorten(command)}\"", Patience.Long);
     }
 

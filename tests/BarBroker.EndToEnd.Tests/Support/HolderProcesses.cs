@@ -4,6 +4,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Net.Sockets;
 using System.Text;
+using BarBroker.Linux.Processes;
 using BarBroker.Linux.Sockets;
 using BarBroker.Testing;
 
@@ -39,9 +40,18 @@ internal sealed class HolderProcesses : IAsyncDisposable
     }
 
     /// <summary>A child of the holder, with all that it has mapped.</summary>
-    public async Task<HolderProcess> ForkAsync(HolderProcess parent, string name)
+    /// <param name="keepsChannel">Also its connection to the fd socket.</param>
+    public async Task<HolderProcess> ForkAsync(HolderProcess parent, string name, bool keepsChannel = false)
     {
-        await parent.AskAsync($"fork {name}");
+        await parent.AskAsync(keepsChannel ? $"fork {name} keep" : $"fork {name}");
+        return await GreetAsync(name);
+    }
+
+    /// <summary>The same process with another program, which is the same one again. What was returned before for it is at its end.</summary>
+    /// <param name="how">Of the connection to the fd socket: keep, drop; or thread: execve() is called by another thread than the first.</param>
+    public async Task<HolderProcess> ExecAsync(HolderProcess holder, string name, string how)
+    {
+        holder.Order($"exec {name} {how}");
         return await GreetAsync(name);
     }
 
@@ -68,7 +78,8 @@ internal sealed class HolderProcesses : IAsyncDisposable
         var packet = await FdSocket.ReceiveAsync(control, buffer, 0, TestContext.Current.CancellationToken);
         var words = Encoding.ASCII.GetString(buffer, 0, packet.Length).Split(' ');
         Assert.Equal(["hello", name], words[..2]);
-        var holder = new HolderProcess(name, int.Parse(words[2], CultureInfo.InvariantCulture), control);
+        // What the process says is its number in its own namespace.
+        var holder = new HolderProcess(name, PeerCredentials.Of(control).Pid, int.Parse(words[2], CultureInfo.InvariantCulture), control);
         _holders.Add(holder);
         return holder;
     }

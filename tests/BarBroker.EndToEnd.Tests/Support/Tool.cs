@@ -21,6 +21,10 @@ internal sealed class Tool : IDisposable
         process.BeginErrorReadLine();
     }
 
+    public int Pid => _process.Id;
+
+    public bool HasExited => _process.HasExited;
+
     public string Output => string.Join('\n', _lines);
 
     public static Tool Start(string[] command, string? directory = null, params (string Name, string Value)[] environment)

@@ -7,7 +7,8 @@ using BarBroker.LeaseProbe;
 const string usage = """
     usage: leaseprobe churn DEVICE BAR COUNT             acquires, maps, touches and releases so many leases, one after the other
            leaseprobe hold DEVICE BAR SECONDS RANGE...   has a lease with this TTL, and obeys standard input: see Holder
-    RANGE is OFFSET+LENGTH, hexadecimal
+           leaseprobe work DEVICE BYTES OPTION...        works in a lease of that size as the client library wants it: see Worker
+    OPTION is ttl=, hang=, wait= (seconds), priority=, bar= or recall=acknowledge|release; RANGE is OFFSET+LENGTH, hexadecimal
     """;
 
 try
@@ -24,6 +25,8 @@ try
             }
 
             return 0;
+        case ["work", var device, var bytes, .. var options]:
+            return await Worker.RunAsync(client, device, ulong.Parse(bytes, CultureInfo.InvariantCulture), options);
         default:
             Console.Error.WriteLine(usage);
             return 2;
