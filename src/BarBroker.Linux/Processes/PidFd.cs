@@ -78,7 +78,7 @@ public sealed class PidFd : FileDescriptor
     {
         try
         {
-            string link = $"/proc/{Pid}/exe";
+            string link = $"/proc/{NumberInProc()}/exe";
             return new FileInfo(link).LinkTarget is { } path
                 && Syscall.stat(link, out var running) == 0
                 && Syscall.stat(path, out var here) == 0
@@ -93,13 +93,26 @@ public sealed class PidFd : FileDescriptor
         }
     }
 
+    /// <summary>The command name, see <see cref="ProcessName"/>.</summary>
+    public string ReadName()
+    {
+        try
+        {
+            return ProcessName.Of(NumberInProc());
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return "";
+        }
+    }
+
     /// <summary>The cgroup of the process in the unified hierarchy (cgroups(7)), such as <c>/system.slice/cron.service</c>; null if it has none or has ended.</summary>
     public string? ReadCgroup()
     {
         const string Unified = "0::";
         try
         {
-            string? line = File.ReadAllLines($"/proc/{Pid}/cgroup").FirstOrDefault(line => line.StartsWith(Unified, StringComparison.Ordinal));
+            string? line = File.ReadAllLines($"/proc/{NumberInProc()}/cgroup").FirstOrDefault(line => line.StartsWith(Unified, StringComparison.Ordinal));
 
             // Read while the process was there, so it is this one's.
             return HasExited() ? null : line?[Unified.Length..];
@@ -135,6 +148,18 @@ public sealed class PidFd : FileDescriptor
         throw new LinuxException("pidfd_open", $"process {pid}", Errno.ESRCH);
     }
 
+    /// <summary>
+    /// What /proc calls the process: it has the numbers of the pid namespace that it was mounted for, which need not be this process's, and another one may have this one's number there. No process has
+    /// the 0 or -1 that it says of one that it does not show, or that has ended (fs/pidfs.c, pidfd_show_fdinfo).
+    /// </summary>
+    private int NumberInProc()
+    {
+        using var use = new HandleUse(this);
+        const string Field = "Pid:";
+        string line = File.ReadLines($"/proc/self/fdinfo/{use.Number}").First(static line => line.StartsWith(Field, StringComparison.Ordinal));
+        return int.Parse(line.AsSpan(Field.Length), NumberStyles.Integer, CultureInfo.InvariantCulture);
+    }
+
     private unsafe bool IsOnPidFs()
     {
         Statfs fileSystem;
@@ -148,7 +173,7 @@ public sealed class PidFd : FileDescriptor
         try
         {
             // Field 22 of proc_pid_stat(5), counted from behind the name, which may hold anything.
-            string status = File.ReadAllText($"/proc/{Pid}/stat");
+            string status = File.ReadAllText($"/proc/{NumberInProc()}/stat");
             ulong start = ulong.Parse(status[(status.LastIndexOf(')') + 2)..].Split(' ')[19], CultureInfo.InvariantCulture);
 
             // Read while the process was there, so it is this one's and not that of a later process with its number.

@@ -55,7 +55,7 @@ internal sealed class ClientRegistry : ILeaseObserver, IDisposable
 
             var groups = PeerCredentials.GroupsOf(socket);
             var identity = ClientIdentity.Of(process.GetIdentity(), peer, groups);
-            string comm = ProcessName.Of(peer.Pid);
+            string comm = process.ReadName();
             lock (_gate)
             {
                 if (_byIdentity.TryGetValue(identity, out var known))

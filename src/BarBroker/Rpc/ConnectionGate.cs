@@ -87,7 +87,7 @@ internal sealed class ConnectionGate(SocketKind kind, ConnectionLimiter limiter,
     {
         var peer = PeerCredentials.Of(socket);
         using var process = TryOpen(socket);
-        var caller = new LeaseOwner(peer.Uid, peer.Gid, peer.Pid, ProcessName.Of(peer.Pid))
+        var caller = new LeaseOwner(peer.Uid, peer.Gid, peer.Pid, process?.ReadName() ?? "")
         {
             Groups = PeerCredentials.GroupsOf(socket),
             Facts = process is null ? null : new ProcessFacts(process),

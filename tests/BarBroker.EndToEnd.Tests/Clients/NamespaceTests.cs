@@ -59,6 +59,23 @@ public sealed class NamespaceTests : ClientsTestBase
         await AssertEndsWithAsync(second, other.Lease);
     }
 
+    /// <summary>A process has other numbers in the broker's pid namespace and in the /proc that the broker sees, or none in the one.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Broker_InAPidNamespaceWithTheProcOfAnother_KnowsWhatItsClientsRun(bool isInside)
+    {
+        string program = Directory.File("lease_holder");
+        await StartAsync(OneDevice().Rules($$"""{ "name": "holder", "match": { "executable": "{{program}}" }, "lease": {} }"""), "unshare", "--pid", "--fork", "--kill-child");
+        string[] launcher = isInside ? ["nsenter", "--pid", "--target", $"{Broker.Pid}"] : [];
+        var client = await Processes.StartAsync("client", launcher);
+
+        var lease = (await client.ExchangeAsync(Broker.FdSocket, FdClient.Acquire(Pages(1), "a"))).Delivery?.Lease;
+
+        Assert.Equal(("holder", isInside ? client.OwnPid : 0, "lease_holder"), (lease?.PolicyRule, lease?.Owner.Pid, lease?.Owner.Comm));
+        await AssertEndsWithAsync(client, lease!);
+    }
+
     private async Task AssertEndsWithAsync(HolderProcess process, params Lease[] leases)
     {
         process.Signal(Signum.SIGKILL);
