@@ -18,5 +18,6 @@ internal static class BarctlCommand
         ReloadCommand.Create(),
         PolicyCommands.Create(),
         DoctorCommand.Create(),
+        CompletionCommand.Create(),
     };
 }
