@@ -84,6 +84,9 @@ internal static unsafe partial class Libc
     [LibraryImport(Name, EntryPoint = "fstatfs", SetLastError = true)]
     internal static partial int Fstatfs(FileDescriptor fd, Statfs* result);
 
+    [LibraryImport(Name, EntryPoint = "stat", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    internal static partial int Stat(string path, Stat* result);
+
     [LibraryImport(Name, EntryPoint = "clock_gettime", SetLastError = true)]
     internal static partial int ClockGetTime(int clock, Timespec* time);
 

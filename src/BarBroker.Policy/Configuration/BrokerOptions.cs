@@ -34,6 +34,8 @@ internal sealed record BrokerOptions
 
     public LeaseOptions Leases { get; init; } = new();
 
+    public JournalOptions Journal { get; init; } = new();
+
     public int ConnectionsPerUid { get; init; } = 64;
 
     /// <summary>The largest gRPC message that is received.</summary>

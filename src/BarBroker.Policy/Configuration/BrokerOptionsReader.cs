@@ -42,6 +42,7 @@ internal static class BrokerOptionsReader
             Metrics = Metrics(file.Section("metrics")),
             OtlpEndpoint = OtlpEndpoint(otlp),
             Leases = leases with { Rules = PolicyReader.Read(file, leases), Pools = PoolReader.Read(file, devices) },
+            Journal = Journal(file.Section("journal")),
             ConnectionsPerUid = limits.Number("connectionsPerUid", 64, 1, 65_536),
             MessageBytes = (int)limits.Size("messageBytes", 64 << 10, 4 << 10, 4 << 20),
             Devices = devices,
@@ -85,6 +86,19 @@ internal static class BrokerOptionsReader
 
         metrics.Finish();
         return enabled ? endpoint : null;
+    }
+
+    private static JournalOptions Journal(ObjectReader journal)
+    {
+        var defaults = new JournalOptions();
+        var options = new JournalOptions
+        {
+            Enabled = journal.Flag("enabled", defaults.Enabled),
+            MaxAge = journal.Duration("maxAge", defaults.MaxAge, TimeSpan.FromMinutes(1), TimeSpan.FromHours(87_600)),
+            MaxBytes = journal.Size("maxBytes", defaults.MaxBytes, 1 << 20, 1ul << 40),
+        };
+        journal.Finish();
+        return options;
     }
 
     private static Uri? OtlpEndpoint(ObjectReader otlp)

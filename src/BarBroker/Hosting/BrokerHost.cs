@@ -3,12 +3,14 @@
 using System.Net.Sockets;
 using BarBroker.Configuration;
 using BarBroker.FdChannel;
+using BarBroker.Journal;
 using BarBroker.Leases;
 using BarBroker.Linux.Time;
 using BarBroker.Policy;
 using BarBroker.Processes;
 using BarBroker.Rpc;
 using BarBroker.Telemetry;
+using Grpc.AspNetCore.Server;
 using Grpc.HealthCheck;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
@@ -32,6 +34,7 @@ internal sealed class BrokerHost : IAsyncDisposable
     private readonly FdChannelServer _fdChannel;
     private readonly StatusReport _status;
     private readonly LeaseLog _leaseLog;
+    private readonly LeaseJournal? _journal;
     private readonly Stopping _stopping = new();
     private readonly RpcMetrics _rpcMetrics = new();
     private readonly ProcessMetrics _processMetrics;
@@ -55,11 +58,14 @@ internal sealed class BrokerHost : IAsyncDisposable
         _health = new HealthReporter(healthService);
         _leaseLog = new LeaseLog(logs.CreateLogger<LeaseLog>());
         Reloader = new ConfigurationReloader(options, read, Leases, logs.CreateLogger<ConfigurationReloader>());
-        _status = new StatusReport(Leases, Reloader, time);
-        foreach (var observer in new ILeaseObserver[] { _registry, epochs, _leaseLog, _health })
+        _journal = options.Journal.Enabled ? new LeaseJournal(options, time, () => Leases.List(LeaseFilter.All), logs.CreateLogger<LeaseJournal>()) : null;
+        _status = new StatusReport(Leases, Reloader, time, _journal);
+        foreach (var observer in new ILeaseObserver?[] { _journal, _registry, epochs, _leaseLog, _health }.OfType<ILeaseObserver>())
         {
             Leases.Subscribe(observer);
         }
+
+        Leases.Refused = _journal is { } journal ? journal.Refused : null;
 
         _fdChannel = new FdChannelServer(
             UnixListener.Bind(options.FdSocket, SocketType.Seqpacket, clients),
@@ -86,13 +92,21 @@ internal sealed class BrokerHost : IAsyncDisposable
             .AddSingleton(new Reflection.Final())
             .AddSingleton(new Reflection.Alpha())
             .AddSingleton(new LeaseService(Leases, _registry, _stopping))
-            .AddSingleton(new OperatorService(Leases, _status, Reloader, _stopping, logs.CreateLogger<OperatorService>()))
+            .AddSingleton(new OperatorService(Leases, _status, Reloader, _stopping, new HistoryStream(_journal), logs.CreateLogger<OperatorService>()))
             .AddSingleton(new RefusalInterceptor(_rpcMetrics, logs.CreateLogger<RefusalInterceptor>()));
+        if (_journal is not null)
+        {
+            builder.Services.AddSingleton(new OperatorActions(_journal)).Configure<GrpcServiceOptions<OperatorService>>(grpc => grpc.Interceptors.Add<OperatorActions>());
+        }
+
         _app = builder.Build();
         BrokerWeb.Map(_app, options);
     }
 
     public LeaseManager Leases { get; }
+
+    /// <summary>Null: none is kept.</summary>
+    public LeaseJournal? Journal => _journal;
 
     public ConfigurationReloader Reloader { get; }
 
@@ -127,6 +141,7 @@ internal sealed class BrokerHost : IAsyncDisposable
     public async Task StartAsync(CancellationToken cancellation)
     {
         WarnOfDevices();
+        _journal?.Started();
         Leases.Start();
         try
         {
@@ -174,6 +189,7 @@ internal sealed class BrokerHost : IAsyncDisposable
         using var close = new CancellationTokenSource(CloseTimeout);
         await _app.StopAsync(close.Token);
         await _fdChannel.DisposeAsync();
+        _journal?.Stopped(reason);
         HostLog.Stopped(_log);
     }
 
@@ -189,6 +205,7 @@ internal sealed class BrokerHost : IAsyncDisposable
         await _app.DisposeAsync();
         _registry.Dispose();
         await Leases.DisposeAsync();
+        _journal?.Dispose();
         _processMetrics.Dispose();
         _rpcMetrics.Dispose();
         _stopping.Dispose();

@@ -77,7 +77,8 @@ internal static class BrokerProgram
         Tell(manager, new ServiceState(string.Create(CultureInfo.InvariantCulture, $"RELOADING=1\nMONOTONIC_USEC={Stopwatch.GetTimestamp() / (Stopwatch.Frequency / 1_000_000)}")), host.Log);
         try
         {
-            host.Reloader.Reload("SIGHUP", apply: false);
+            var outcome = host.Reloader.Reload("SIGHUP", apply: false);
+            host.Journal?.Reloaded(outcome);
         }
         catch (Exception exception)
         {

@@ -153,5 +153,6 @@ internal sealed class Lease(ulong epoch, DeviceSlot slot, OwnerRecord owner, Acq
     {
         Pool = Pool?.Name ?? "",
         PoolSlot = PoolSlot,
+        Marks = new LeaseMarks(RequestId, GrantedAt, TtlDeadline, TicketDeadline, LifeDeadline, RecallDeadline, Terms.RecallGrace, Fetched, Slot.Generation),
     };
 }

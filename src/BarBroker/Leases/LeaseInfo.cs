@@ -45,4 +45,7 @@ internal sealed record LeaseInfo(
     public string Pool { get; init; } = "";
 
     public int? PoolSlot { get; init; }
+
+    /// <summary>For the journal.</summary>
+    public LeaseMarks Marks { get; init; }
 }

@@ -61,6 +61,9 @@ internal sealed class LeaseManager : IAsyncDisposable
     /// <summary>The bounds and rules in force.</summary>
     public LeaseOptions Options => _options;
 
+    /// <summary>Told of every acquire that is refused, as it is. It returns at once and never throws. Set before the first one.</summary>
+    public Action<AcquireRequest, LeaseOwner, LeaseException>? Refused { get; set; }
+
     /// <summary>Ended leases since the start.</summary>
     public long EndedCount => _book.EndedCount;
 
@@ -106,9 +109,18 @@ internal sealed class LeaseManager : IAsyncDisposable
     public async ValueTask<Grant> AcquireAsync(AcquireRequest request, LeaseOwner owner, CancellationToken cancellation)
     {
         cancellation.ThrowIfCancellationRequested();
-        LeaseTerms terms = Admit(ref request, owner);
-        PendingGrant pending = _book.BeginAcquire(request, owner, terms);
-        AfterRegistering(pending.Claim, terms);
+        PendingGrant pending;
+        try
+        {
+            LeaseTerms terms = Admit(ref request, owner);
+            pending = _book.BeginAcquire(request, owner, terms);
+            AfterRegistering(pending.Claim, terms);
+        }
+        catch (LeaseException refusal) when (TellRefused(request, owner, refusal))
+        {
+            throw;
+        }
+
         try
         {
             return await pending.Task.WaitAsync(cancellation).ConfigureAwait(false);
@@ -126,10 +138,17 @@ internal sealed class LeaseManager : IAsyncDisposable
     /// </summary>
     public Claim BeginAcquire(AcquireRequest request, LeaseOwner owner, IAcquireRecipient recipient)
     {
-        LeaseTerms terms = Admit(ref request, owner);
-        Claim claim = _book.BeginDelivery(request, owner, terms, recipient);
-        AfterRegistering(claim, terms);
-        return claim;
+        try
+        {
+            LeaseTerms terms = Admit(ref request, owner);
+            Claim claim = _book.BeginDelivery(request, owner, terms, recipient);
+            AfterRegistering(claim, terms);
+            return claim;
+        }
+        catch (LeaseException refusal) when (TellRefused(request, owner, refusal))
+        {
+            throw;
+        }
     }
 
     /// <summary>The recipient gave up. No lease is left behind, unless another acquire with the same request id waits for it or has got it.</summary>
@@ -224,6 +243,13 @@ internal sealed class LeaseManager : IAsyncDisposable
 
         _book.Dispose();
         Metrics.Dispose();
+    }
+
+    /// <summary>As a filter of the exception, which goes on whatever is answered.</summary>
+    private bool TellRefused(AcquireRequest request, LeaseOwner owner, LeaseException refusal)
+    {
+        Refused?.Invoke(request, owner, refusal);
+        return false;
     }
 
     private LeaseTerms Admit(ref AcquireRequest request, LeaseOwner owner)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+using BarBroker.Journal;
 using BarBroker.Leases;
 using BarBroker.Policy;
 using BarBroker.Wire;
@@ -9,7 +10,7 @@ namespace BarBroker.Rpc;
 
 /// <summary>What operators call: whoever reached the socket, and is given the right by the policy if that speaks of operators. Who it was is logged and kept with what was ended.</summary>
 internal sealed class OperatorService(
-    LeaseManager leases, StatusReport status, ConfigurationReloader reloader, Stopping stopping, ILogger<OperatorService> log)
+    LeaseManager leases, StatusReport status, ConfigurationReloader reloader, Stopping stopping, HistoryStream history, ILogger<OperatorService> log)
     : V1.OperatorService.OperatorServiceBase
 {
     private const int LongestComment = 1024;
@@ -148,6 +149,12 @@ internal sealed class OperatorService(
         return Task.FromResult(response);
     }
 
+    public override Task History(V1.HistoryRequest request, IServerStreamWriter<V1.HistoryResponse> responseStream, ServerCallContext context)
+    {
+        Authorize(context, OperatorRights.Read);
+        return history.SendAsync(request, responseStream, context.CancellationToken);
+    }
+
     /// <exception cref="LeaseException">Denied.</exception>
     private Caller Authorize(ServerCallContext context, OperatorRights needed)
     {
@@ -159,6 +166,7 @@ internal sealed class OperatorService(
                 LeaseError.Denied, rule is null ? $"no rule of the broker's policy gives uid {caller.Uid} the right {right}" : $"policy rule {rule.Name} does not give uid {caller.Uid} the right {right}");
         }
 
+        OperatorActions.Accepted(context);
         return caller;
     }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 using System.Reflection;
+using BarBroker.Journal;
 using BarBroker.Leases;
 using BarBroker.Policy;
 using BarBroker.Wire;
@@ -8,7 +9,7 @@ using BarBroker.Wire;
 namespace BarBroker.Rpc;
 
 /// <summary>The state of the broker in one message.</summary>
-internal sealed class StatusReport(LeaseManager leases, ConfigurationReloader reloader, TimeProvider time)
+internal sealed class StatusReport(LeaseManager leases, ConfigurationReloader reloader, TimeProvider time, LeaseJournal? journal)
 {
     private static readonly string Version =
         typeof(StatusReport).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "unknown";
@@ -29,6 +30,7 @@ internal sealed class StatusReport(LeaseManager leases, ConfigurationReloader re
             Uptime = time.GetElapsedTime(_readySince).ToWire(),
             Ended = (ulong)leases.EndedCount,
             MetricsUrl = MetricsUrl,
+            Journal = journal?.Status(),
         };
         foreach (var lease in leases.List(LeaseFilter.All))
         {
@@ -49,6 +51,11 @@ internal sealed class StatusReport(LeaseManager leases, ConfigurationReloader re
         if (reloader.NeedRestart is { IsEmpty: false } keys)
         {
             response.Warnings.Add($"The configuration has changes that need a restart: {string.Join(", ", keys)}.");
+        }
+
+        if (response.Journal is { Problem.Length: > 0 } kept)
+        {
+            response.Warnings.Add($"The journal {kept.Path} is not written: {kept.Problem}. Leases go on; {kept.Waiting} entries wait, {kept.Lost} are lost.");
         }
 
         if (response.Stuck > 0)

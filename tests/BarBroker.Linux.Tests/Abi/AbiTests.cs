@@ -22,7 +22,7 @@ public sealed class AbiTests
     [Fact]
     public void Interop_EveryStruct_IsCompared()
     {
-        Type[] compared = [typeof(EpollEvent), typeof(PollFd), typeof(Statfs), typeof(Timespec)];
+        Type[] compared = [typeof(EpollEvent), typeof(PollFd), typeof(Stat), typeof(Statfs), typeof(Timespec)];
 
         Assert.Equal(compared, StructsOf("BarBroker.Linux.Interop"));
     }
@@ -45,12 +45,13 @@ public sealed class AbiTests
         .OrderBy(type => type.Name, StringComparer.Ordinal);
 
     private static AbiComparison Compare() => new AbiComparison(
-            "errno.h", "fcntl.h", "linux/magic.h", "poll.h", "sys/epoll.h", "sys/eventfd.h", "sys/mman.h", "sys/socket.h", "sys/syscall.h", "sys/vfs.h", "time.h", "unistd.h", "linux/memfd.h")
+            "errno.h", "fcntl.h", "linux/magic.h", "poll.h", "sys/epoll.h", "sys/eventfd.h", "sys/mman.h", "sys/socket.h", "sys/stat.h", "sys/syscall.h", "sys/vfs.h", "time.h", "unistd.h", "linux/memfd.h")
         .Constants(typeof(Constants))
         .Enumeration<Errno>(name => name, except: nameof(Errno.None))
         .Enumeration<MemfdSeals>(name => name == nameof(MemfdSeals.FutureWrite) ? "F_SEAL_FUTURE_WRITE" : $"F_SEAL_{name.ToUpperInvariant()}", except: nameof(MemfdSeals.None))
         .Struct<EpollEvent>("struct epoll_event")
         .Struct<PollFd>("struct pollfd", new() { [nameof(PollFd.ReturnedEvents)] = "revents" })
+        .Struct<Stat>("struct stat", new() { [nameof(Stat.Device)] = "st_dev", [nameof(Stat.Inode)] = "st_ino" }, isPrefix: true)
         .Struct<Statfs>("struct statfs", new() { [nameof(Statfs.Type)] = "f_type" })
         .Struct<Timespec>("struct timespec", new() { [nameof(Timespec.Seconds)] = "tv_sec", [nameof(Timespec.Nanoseconds)] = "tv_nsec" });
 }

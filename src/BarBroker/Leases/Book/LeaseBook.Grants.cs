@@ -17,7 +17,7 @@ internal sealed partial class LeaseBook
         // Counted also where the grant is there already: a first call that is just being cancelled must not take the lease from this one.
         claim.PendingCalls++;
         if (claim is Lease { Phase: ExportPhase.Done } lease)
-            return new PendingGrant(lease, Task.FromResult(MakeGrant(lease, _clock.Now)));
+            return new PendingGrant(lease, Answer(new(TaskCreationOptions.RunContinuationsAsynchronously), MakeGrant(lease, _clock.Now)));
         claim.Pending ??= new TaskCompletionSource<Grant>(TaskCreationOptions.RunContinuationsAsynchronously);
         return new PendingGrant(claim, claim.Pending.Task);
     }
@@ -351,7 +351,14 @@ internal sealed partial class LeaseBook
         if (lease.Pending is not { } pending)
             return;
         lease.Pending = null;
-        pending.TrySetResult(MakeGrant(lease, now));
+        Answer(pending, MakeGrant(lease, now));
+    }
+
+    /// <summary>By the observers' queue: whoever keeps records was told of the lease before, so that its ticket never leaves without one.</summary>
+    private Task<Grant> Answer(TaskCompletionSource<Grant> pending, Grant grant)
+    {
+        _observers.Add(() => pending.TrySetResult(grant));
+        return pending.Task;
     }
 
     /// <summary>Gives the buffers to the recipient, if it is the first who asks for them.</summary>

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+
+using Google.Protobuf;
+using Microsoft.Data.Sqlite;
+
+namespace BarBroker.Journal;
+
+/// <summary>What an exception says about the database.</summary>
+internal static class JournalFaults
+{
+    // Result codes of SQLite (sqlite3.h).
+    private const int Error = 1;
+    private const int InputOutput = 10;
+    private const int Corrupt = 11;
+    private const int NotADatabase = 26;
+
+    /// <summary>It will not get better by trying again: the file is no good.</summary>
+    /// <param name="again">It was tried again already.</param>
+    public static bool IsDamage(Exception exception, bool again) => exception switch
+    {
+        // Error is a table or column that is not there.
+        SqliteException sqlite => sqlite.SqliteErrorCode is Error or Corrupt or NotADatabase || (again && sqlite.SqliteErrorCode == InputOutput),
+        InvalidDataException or InvalidProtocolBufferException => true,
+        _ => false,
+    };
+
+    /// <summary>What a person should read.</summary>
+    public static string Text(Exception exception) => exception is SqliteException sqlite
+        ? sqlite.SqliteErrorCode switch
+        {
+            5 or 6 => "another process has it open",
+            8 => "it is read-only",
+            13 => "the disk is full",
+            14 => "it cannot be opened",
+            InputOutput => $"the disk fails ({sqlite.SqliteExtendedErrorCode})",
+            Corrupt or NotADatabase => "it is damaged",
+            _ => sqlite.Message,
+        }
+        : exception.Message;
+}

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+
+using BarBroker.Wire;
+
+namespace BarBroker.Journal;
+
+internal sealed partial class JournalWriter
+{
+    /// <summary>False: it is not time to try again.</summary>
+    private bool TryOpen()
+    {
+        if (_retryAfter > TimeSpan.Zero && _time.GetElapsedTime(_failedAt) < _retryAfter && !_stopping)
+        {
+            return false;
+        }
+
+        _retryAfter = TimeSpan.Zero;
+        _store = JournalStore.Open(Path);
+        _file.Opened();
+        if (!_wasOpen)
+        {
+            TakeOver();
+        }
+
+        (_runId, _written) = _store.FindRun(_run);
+
+        // A commit may have been told to have failed, and have not.
+        _batch.RemoveAll(entry => entry.Number <= _written);
+        if (!_wasOpen)
+        {
+            _wasOpen = true;
+            int ended = _store.EndEarlier(_runId, _run, _run.Wall, _time.GetTimestamp());
+            if (ended > 0)
+            {
+                JournalLog.EndedEarlier(_log, ended);
+            }
+        }
+        else if (_written == 0)
+        {
+            WriteLiving();
+        }
+
+        if (_batch.Count == 0 && _queue.IsEmpty)
+        {
+            Succeeded();
+        }
+
+        return true;
+    }
+
+    /// <summary>A database that begins now knows none of the leases that there are.</summary>
+    private void WriteLiving()
+    {
+        var living = new List<JournalEntry>();
+        foreach (var lease in _living())
+        {
+            living.Add(new JournalEntry(new V1.HistoryEvent(), lease.ToWire(), lease.Marks, 0, 0));
+        }
+
+        _store!.Write(_runId, living, _written);
+    }
+
+    /// <summary>Writes what earlier runs had no time to write.</summary>
+    private void TakeOver()
+    {
+        string own = AheadSegment.Name(_run, 0)[..^6];
+        var left = new List<(string Path, RunIdentity Run, List<JournalEntry> Entries)>();
+        foreach (string path in (Directory.Exists(_runtimeDirectory) ? Directory.GetFiles(_runtimeDirectory, AheadSegment.Pattern) : []).Where(path => !System.IO.Path.GetFileName(path).StartsWith(own, StringComparison.Ordinal)))
+        {
+            try
+            {
+                if (AheadSegment.Read(path) is { } segment)
+                {
+                    left.Add((path, segment.Run, segment.Entries));
+                    continue;
+                }
+
+                JournalLog.Unreadable(_log, path, "it is not a broker's");
+                File.Delete(path);
+            }
+            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+            {
+                JournalLog.Unreadable(_log, path, exception.Message);
+            }
+        }
+
+        foreach (var (path, run, entries) in left.OrderBy(segment => segment.Run.Wall).ThenBy(segment => segment.Path, StringComparer.Ordinal))
+        {
+            var (id, written) = _store!.FindRun(run);
+            JournalEntry[] missing = [.. entries.Where(entry => entry.Number > written)];
+            if (missing.Length > 0)
+            {
+                _store.Write(id, missing, missing[^1].Number);
+            }
+
+            File.Delete(path);
+        }
+    }
+
+    private void Close()
+    {
+        try
+        {
+            _store?.Dispose();
+        }
+        catch (Exception exception)
+        {
+            // It was no good already; what was committed is in its log.
+            _problem = JournalFaults.Text(exception);
+        }
+
+        _store = null;
+    }
+}
