@@ -14,6 +14,7 @@ internal static class BarctlCommand
         DeviceCommands.Create(),
         LeaseCommands.Create(),
         StatusCommand.Create(),
+        HistoryCommand.Create(),
         RunCommand.Create(),
         ReloadCommand.Create(),
         PolicyCommands.Create(),

@@ -17,6 +17,8 @@ namespace BarBroker.Cli.Output;
 [JsonSerializable(typeof(DeviceDocument[]))]
 [JsonSerializable(typeof(StatusDocument))]
 [JsonSerializable(typeof(EventDocument))]
+[JsonSerializable(typeof(HistoryDocument))]
+[JsonSerializable(typeof(HistoryDocument[]))]
 [JsonSerializable(typeof(ReloadDocument))]
 [JsonSerializable(typeof(BindingDocument))]
 [JsonSerializable(typeof(BindingDocument[]))]

@@ -67,6 +67,29 @@ internal sealed class Printer(OutputFormat format)
         }
     }
 
+    /// <summary>A line of JSON each as it comes; else all together.</summary>
+    public async Task HistoryAsync(IAsyncEnumerable<V1.HistoryResponse> entries)
+    {
+        var documents = new List<HistoryDocument>();
+        await foreach (var entry in entries)
+        {
+            var document = HistoryDocument.From(entry.Event);
+            if (format == OutputFormat.Jsonl)
+            {
+                Line(document, DocumentContext.Lines.HistoryDocument);
+            }
+            else
+            {
+                documents.Add(document);
+            }
+        }
+
+        if (format != OutputFormat.Jsonl)
+        {
+            List([.. documents], context => context.HistoryDocument, context => context.HistoryDocumentArray, HistoryTable.Write);
+        }
+    }
+
     /// <summary>Each as it comes, except as one JSON document. Of what was refused the table says nothing; that is an error's place.</summary>
     public void Bindings(IEnumerable<BindingDocument> documents)
     {

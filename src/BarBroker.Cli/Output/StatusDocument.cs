@@ -15,7 +15,8 @@ internal sealed record StatusDocument(
     ulong Ended,
     string MetricsUrl,
     IReadOnlyList<string> Warnings,
-    IReadOnlyList<DeviceDocument> Devices)
+    IReadOnlyList<DeviceDocument> Devices,
+    JournalDocument? Journal)
 {
     public static StatusDocument From(V1.GetStatusResponse status) => new(
         status.Version,
@@ -29,5 +30,6 @@ internal sealed record StatusDocument(
         status.Ended,
         status.MetricsUrl,
         [.. status.Warnings],
-        [.. status.Devices.Select(DeviceDocument.From)]);
+        [.. status.Devices.Select(DeviceDocument.From)],
+        status.Journal is { } journal ? JournalDocument.From(journal) : null);
 }

@@ -160,6 +160,7 @@ internal static class Tables
         Add(table, "leases", $"{status.Granted} granted, {status.Active} active, {status.Recalled} recalled, {status.Revoking} revoking, {status.Stuck} stuck");
         Add(table, "ended", $"{status.Ended} since the start");
         Add(table, "metrics", status.MetricsUrl.Length > 0 ? status.MetricsUrl : "off");
+        Add(table, "journal", status.Journal is { } journal ? $"{journal.Path}, {Words.Bytes(journal.Bytes)}" : "off");
         screen.Write(table);
         foreach (string warning in status.Warnings)
         {

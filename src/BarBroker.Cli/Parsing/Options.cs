@@ -23,6 +23,14 @@ internal static class Options
         CustomParser = result => Quantities.TryDuration(Text(result), out var time) ? time : Wrong<TimeSpan?>(result, name, "a time such as 250ms, 30s, 5m or 1h"),
     };
 
+    /// <summary>A moment of the wall clock: given as such, in local time unless it says otherwise, or as a time before now.</summary>
+    public static Option<DateTimeOffset?> Moment(string name, string description) => new(name)
+    {
+        Description = description,
+        HelpName = "TIME",
+        CustomParser = result => Quantities.TryMoment(Text(result), DateTimeOffset.Now, out var moment) ? moment : Wrong<DateTimeOffset?>(result, name, "a time such as 1h (ago), 2026-01-31 or 2026-01-31T12:00:00Z"),
+    };
+
     public static Option<BarRange[]> Ranges(string name, string description) => new(name)
     {
         Description = description,

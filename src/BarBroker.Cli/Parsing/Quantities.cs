@@ -49,6 +49,20 @@ internal static class Quantities
         return true;
     }
 
+    /// <summary>As of RFC 3339, also without the seconds, the time or the zone, which is the local one then; or a duration before <paramref name="now"/>.</summary>
+    public static bool TryMoment(string text, DateTimeOffset now, out DateTimeOffset moment)
+    {
+        if (TryDuration(text, out var ago))
+        {
+            bool isPossible = ago < now - DateTimeOffset.UnixEpoch;
+            moment = isPossible ? now - ago : DateTimeOffset.UnixEpoch;
+            return true;
+        }
+
+        string[] forms = ["yyyy-MM-dd", "yyyy-MM-dd'T'HH:mm", "yyyy-MM-dd'T'HH:mm:ss", "yyyy-MM-dd HH:mm", "yyyy-MM-dd HH:mm:ss", "yyyy-MM-dd'T'HH:mm:ss.FFFFFFFK", "yyyy-MM-dd'T'HH:mm:ssK", "yyyy-MM-dd'T'HH:mmK"];
+        return DateTimeOffset.TryParseExact(text, forms, CultureInfo.InvariantCulture, DateTimeStyles.AssumeLocal, out moment);
+    }
+
     /// <summary>An offset and a length: <c>0x1000+8KiB</c>.</summary>
     public static bool TryRange(ReadOnlySpan<char> text, out BarRange range)
     {

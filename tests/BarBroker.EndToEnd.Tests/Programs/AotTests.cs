@@ -30,7 +30,7 @@ public sealed class AotTests : TestBase
         Assert.Equal(3, BitConverter.ToUInt16(header, 16));
         string[] beside = [.. Directory.GetFiles(Path.GetDirectoryName(program)!).Select(file => Path.GetFileName(file)!)];
         Assert.DoesNotContain(beside, file => file.EndsWith(".dll", StringComparison.Ordinal) || file.EndsWith(".runtimeconfig.json", StringComparison.Ordinal));
-        Assert.All(beside, file => Assert.True(!file.EndsWith(".so", StringComparison.Ordinal) || file == "libMonoPosixHelper.so", $"{file} would have to be installed beside {name}"));
+        Assert.All(beside, file => Assert.True(!file.EndsWith(".so", StringComparison.Ordinal) || file is "libMonoPosixHelper.so" || (file == "libe_sqlite3.so" && name == "barbrokerd"), $"{file} would have to be installed beside {name}"));
 
         // Nothing but the C library and what belongs to it.
         string libraries = await Tool.RunAsync("ldd", program);
@@ -103,7 +103,7 @@ public sealed class AotTests : TestBase
         return directory;
     }
 
-    /// <summary>What is installed of it: the program, and the one library that lies beside it.</summary>
+    /// <summary>What is installed of it: the program, and the libraries that lie beside it.</summary>
     private static string Copy(TestDirectory directory, string name)
     {
         string program = directory.File(name);
