@@ -73,6 +73,14 @@ public sealed class BrokerClient : IAsyncDisposable
         return [.. response.Devices];
     }
 
+    /// <summary>The pools that policy lets this process lease from, with what is free in them.</summary>
+    /// <exception cref="BrokerException">The call failed.</exception>
+    public async Task<ImmutableArray<Pool>> ListPoolsAsync(CancellationToken cancellation = default)
+    {
+        var response = await CallAsync(Service.ListPoolsAsync(new ListPoolsRequest(), deadline: CallDeadline(), cancellationToken: cancellation), cancellation).ConfigureAwait(false);
+        return [.. response.Pools];
+    }
+
     /// <summary>Asks for memory, and returns the lease with the descriptors of its buffers.</summary>
     /// <exception cref="LeaseRefusedException">The broker says no: the code, the field, the device and the lease in the way are in the exception.</exception>
     /// <exception cref="BrokerUnavailableException">Nobody answers.</exception>

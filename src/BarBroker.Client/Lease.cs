@@ -30,6 +30,8 @@ public sealed class Lease : IAsyncDisposable
         Id = message.Id;
         Epoch = message.Epoch;
         Device = message.Device;
+        Pool = message.Pool;
+        Slot = (int?)message.Slot;
         Access = message.Access;
         MemoryAttribute = message.MemoryAttribute;
         State = LeaseState.Active;
@@ -92,6 +94,12 @@ public sealed class Lease : IAsyncDisposable
     public ulong Epoch { get; }
 
     public string Device { get; }
+
+    /// <summary>The pool that it is from. Empty: none.</summary>
+    public string Pool { get; }
+
+    /// <summary>Which slot of the pool, on this device. Null: the pool has none.</summary>
+    public int? Slot { get; }
 
     public ImmutableArray<LeaseBuffer> Buffers { get; }
 

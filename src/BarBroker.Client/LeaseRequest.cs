@@ -12,7 +12,13 @@ public sealed record LeaseRequest
     /// <summary>The device's name. Empty: any device that fits.</summary>
     public string Device { get; init; } = "";
 
-    /// <summary>1 to 8; each becomes one dmabuf.</summary>
+    /// <summary>The pool to lease from. Empty: outside of pools.</summary>
+    public string Pool { get; init; } = "";
+
+    /// <summary>Of the pool, exactly this slot, from 0. Null: any.</summary>
+    public int? Slot { get; init; }
+
+    /// <summary>1 to 8; each becomes one dmabuf. From a pool: none, unless it has memory that is asked for by size.</summary>
     public required ImmutableArray<BufferSpec> Buffers { get; init; }
 
     /// <summary>Read-write unless said otherwise.</summary>
@@ -45,11 +51,19 @@ public sealed record LeaseRequest
     /// <summary>A lease on so many bytes anywhere in a BAR.</summary>
     public static LeaseRequest OfSize(string device, ulong size, int bar = 0) => new() { Device = device, Buffers = [BufferSpec.OfSize(size, bar)] };
 
+    /// <summary>A lease on one slot of a pool: one buffer for each BAR in which the pool has slots.</summary>
+    public static LeaseRequest FromPool(string pool) => new() { Pool = pool, Buffers = [] };
+
+    /// <summary>A lease on so many bytes of a pool that has memory to be asked for by size.</summary>
+    public static LeaseRequest FromPool(string pool, ulong size, bool allowSplit = false) => new() { Pool = pool, Buffers = [BufferSpec.OfSize(size, allowSplit: allowSplit)] };
+
     internal AcquireRequest ToMessage()
     {
         var message = new AcquireRequest
         {
             Device = Device,
+            Pool = Pool,
+            Slot = Slot is { } slot ? checked((uint)slot) : null,
             Access = Access,
             MemoryAttribute = MemoryAttribute,
             RequestId = RequestId ?? Guid.NewGuid().ToString("N"),

@@ -24,12 +24,14 @@ public sealed class BrokerProcess : IAsyncDisposable
         File.WriteAllText(ConfigurationFile, $"{{ {sockets} {settings.Replace("FAULTS", FaultsFile, StringComparison.Ordinal)} }}");
     }
 
-    /// <summary>One device, sim0, with a BAR 0 of 1 MiB and a BAR 2 of 256 KiB, whose faults are in <see cref="FaultsFile"/>.</summary>
+    /// <summary>One device, sim0, with a BAR 0 of 1 MiB and a BAR 2 of 256 KiB, the second half of which is two pools', whose faults are in <see cref="FaultsFile"/>.</summary>
     public const string OneDevice = """
         "metrics": { "enabled": false },
         "leases": { "defaultTtl": "30s", "minTtl": "100ms", "revokeTimeout": "500ms" },
         "devices": [ { "name": "sim0", "kind": "simulated", "faults": "FAULTS",
-                       "bars": [ { "index": 0, "size": "1MiB" }, { "index": 2, "size": "256KiB" } ] } ]
+                       "bars": [ { "index": 0, "size": "1MiB" }, { "index": 2, "size": "256KiB" } ] } ],
+        "pools": [ { "name": "doorbells", "buffers": [ { "bar": 2, "offset": "128KiB", "size": "4KiB" } ], "count": 3, "scrub": "0x00000000" },
+                   { "name": "memory", "buffers": [ { "bar": 2, "offset": "192KiB", "granularity": "8KiB" } ] } ]
         """;
 
     public string RuntimeDirectory { get; }

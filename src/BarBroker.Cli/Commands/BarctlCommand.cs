@@ -13,6 +13,7 @@ internal static class BarctlCommand
         GlobalOptions.Output,
         DeviceCommands.Create(),
         LeaseCommands.Create(),
+        PoolCommands.Create(),
         StatusCommand.Create(),
         HistoryCommand.Create(),
         RunCommand.Create(),

@@ -41,7 +41,7 @@ internal static class PolicyCommands
                 bool asksForMemory = check._request.IsGiven(result);
                 if (hasUser != (asksForRights || asksForMemory) || (asksForRights && asksForMemory))
                 {
-                    result.AddError("A question needs --user, and either memory (--size, --range or --buffer) or --operator; without a question, only FILE.");
+                    result.AddError("A question needs --user, and either memory (--pool, --size, --range or --buffer) or --operator; without a question, only FILE.");
                 }
             });
             command.SetAction(parsed => check.Run(parsed));

@@ -9,11 +9,13 @@ using BarBroker.V1;
 
 namespace BarBroker.Cli.Commands;
 
-/// <summary>Options that say what a lease is asked for: one buffer by --size or --range, or several by --buffer.</summary>
+/// <summary>Options that say what a lease is asked for: one buffer by --size or --range, or several by --buffer; or a slot of a pool.</summary>
 /// <param name="isOptional">A request need not be there at all.</param>
 internal sealed class RequestOptions(bool isOptional = false)
 {
     private readonly Option<string?> _device = new("--device", "-d") { Description = "The device [default: any that fits]", HelpName = "NAME" };
+    private readonly Option<string?> _pool = new("--pool", "-p") { Description = "From this pool: a slot of it, or with --size memory of it", HelpName = "NAME" };
+    private readonly Option<uint?> _slot = new("--slot") { Description = "With --pool: exactly this slot [default: any]", HelpName = "N" };
     private readonly Option<ulong?> _size = Options.Size("--size", "This many bytes, anywhere in the BAR", "-s");
     private readonly Option<byte> _bar = new("--bar", "-b") { Description = "The BAR of --size and --range", HelpName = "N", DefaultValueFactory = _ => 0 };
     private readonly Option<BarRange[]> _ranges = Options.Ranges("--range", "Exactly this range; may be repeated, the ranges follow each other in the buffer");
@@ -28,7 +30,7 @@ internal sealed class RequestOptions(bool isOptional = false)
 
     public void AddTo(Command command)
     {
-        foreach (Option option in new Option[] { _device, _size, _bar, _ranges, _buffers, _alignment, _ttl, _readOnly, _writeCombining, _wait, _priority, _labels })
+        foreach (Option option in new Option[] { _device, _pool, _slot, _size, _bar, _ranges, _buffers, _alignment, _ttl, _readOnly, _writeCombining, _wait, _priority, _labels })
         {
             command.Add(option);
         }
@@ -36,9 +38,15 @@ internal sealed class RequestOptions(bool isOptional = false)
         command.Validators.Add(result =>
         {
             int ways = new Option[] { _size, _ranges, _buffers }.Count(option => result.GetResult(option) is { Implicit: false });
-            if (ways > 1 || (ways == 0 && !isOptional))
+            bool fromPool = result.GetResult(_pool) is { Implicit: false };
+            if (ways > 1 || (ways == 0 && !fromPool && !isOptional))
             {
-                result.AddError("Say what to lease by one of --size, --range or --buffer.");
+                result.AddError("Say what to lease by --pool, or by one of --size, --range or --buffer.");
+            }
+
+            if (fromPool ? result.GetResult(_ranges) is { Implicit: false } : result.GetResult(_slot) is { Implicit: false })
+            {
+                result.AddError(fromPool ? "--range does not go with --pool; ask for a slot or a --size." : "--slot goes with --pool.");
             }
 
             if (result.GetResult(_alignment) is { Implicit: false } && result.GetResult(_size) is null or { Implicit: true })
@@ -49,11 +57,13 @@ internal sealed class RequestOptions(bool isOptional = false)
     }
 
     /// <summary>Whether any memory is asked for.</summary>
-    public bool IsGiven(SymbolResult result) => new Option[] { _size, _ranges, _buffers }.Any(option => result.GetResult(option) is { Implicit: false });
+    public bool IsGiven(SymbolResult result) => new Option[] { _pool, _size, _ranges, _buffers }.Any(option => result.GetResult(option) is { Implicit: false });
 
     public LeaseRequest From(ParseResult parsed) => new()
     {
         Device = parsed.GetValue(_device) ?? "",
+        Pool = parsed.GetValue(_pool) ?? "",
+        Slot = (int?)parsed.GetValue(_slot),
         Buffers = BuffersOf(parsed),
         Access = parsed.GetValue(_readOnly) ? Access.ReadOnly : Access.ReadWrite,
         MemoryAttribute = parsed.GetValue(_writeCombining) ? MemoryAttribute.WriteCombining : MemoryAttribute.Unspecified,
@@ -71,6 +81,11 @@ internal sealed class RequestOptions(bool isOptional = false)
         if (parsed.GetValue(_buffers) is { Length: > 0 } buffers)
         {
             return [.. buffers];
+        }
+
+        if (parsed.GetValue(_pool) is not null && parsed.GetValue(_size) is null)
+        {
+            return [];
         }
 
         return parsed.GetValue(_ranges) is { Length: > 0 } ranges

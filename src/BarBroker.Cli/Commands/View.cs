@@ -58,6 +58,13 @@ internal sealed class View : IDisposable
         return device is not null ? (device, null) : throw new LeaseRefusedException(StatusCode.NotFound, $"The broker has no device {name}; see 'barctl device list'.") { Device = name };
     }
 
+    public async Task<IEnumerable<Pool>> ListPoolsAsync(CancellationToken cancellation) => _operator is not null
+        ? (await _operator.Service.ListPoolsAsync(new ListPoolsRequest(), cancellationToken: cancellation)).Pools
+        : (await _service!.ListPoolsAsync(new ListPoolsRequest(), cancellationToken: cancellation)).Pools;
+
+    public async Task<Pool> GetPoolAsync(string name, CancellationToken cancellation) =>
+        (await ListPoolsAsync(cancellation)).FirstOrDefault(pool => pool.Name == name) ?? throw new LeaseRefusedException(StatusCode.NotFound, $"The broker has no pool {name}; see 'barctl pool list'.");
+
     public async Task<IEnumerable<V1.Lease>> ListLeasesAsync(LeaseSelector selector, bool includeEnded, CancellationToken cancellation)
     {
         if (_operator is not null)

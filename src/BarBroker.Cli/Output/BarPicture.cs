@@ -15,7 +15,9 @@ internal static class BarPicture
     {
         screen.WriteLine();
         string quarantined = bar.Quarantined > 0 ? $", {Words.Bytes(bar.Quarantined)} quarantined" : "";
-        screen.WriteLine($"BAR {bar.Index}: {Words.Bytes(bar.Size)}, {Words.Bytes(bar.Free)} free (largest hole {Words.Bytes(bar.LargestFree)}), {Words.Bytes(bar.Leased)} leased{quarantined}");
+        string pooled = bar.Pooled > 0 ? $", {Words.Bytes(bar.Pooled)} in pools" : "";
+        string fragmented = bar.Fragmentation > 0 ? $", fragmented {PoolTables.Percent(bar.Fragmentation)}" : "";
+        screen.WriteLine($"BAR {bar.Index}: {Words.Bytes(bar.Size)}, {Words.Bytes(bar.Free)} free (largest hole {Words.Bytes(bar.LargestFree)}), {Words.Bytes(bar.Leased)} leased{quarantined}{pooled}{fragmented}");
         if (segments is null || bar.Size == 0)
         {
             return;
@@ -74,7 +76,7 @@ internal static class BarPicture
                 new Text($"{mark}", StyleOf(mark)),
                 Screen.Cell(Words.Range(segment.Offset, segment.Length)),
                 Screen.Cell(segment.Use),
-                Screen.Cell(string.Join(' ', segment.LeaseIds)));
+                Screen.Cell(segment.Pool.Length > 0 ? $"{string.Join(' ', segment.LeaseIds)} ({segment.Pool})" : string.Join(' ', segment.LeaseIds)));
         }
 
         if (table.Rows.Count > 0)

@@ -20,7 +20,8 @@ internal sealed record DeviceDocument(
     uint Generation,
     IReadOnlyList<BarDocument> Bars,
     uint Waiting,
-    IReadOnlyList<CordonDocument> Cordons)
+    IReadOnlyList<CordonDocument> Cordons,
+    IReadOnlyList<string> Pools)
 {
     /// <summary>Only where the operator socket told it.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
@@ -41,7 +42,8 @@ internal sealed record DeviceDocument(
         device.Generation,
         [.. device.Bars.Select(BarDocument.From)],
         device.Waiting,
-        [.. device.Cordons.Select(CordonDocument.From)]);
+        [.. device.Cordons.Select(CordonDocument.From)],
+        device.Pools);
 
     /// <summary>The state in one word for a table, with the causes that are not an operator's word: cordoned (stuck).</summary>
     public string StateWithCauses()

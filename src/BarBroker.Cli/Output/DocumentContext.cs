@@ -15,6 +15,8 @@ namespace BarBroker.Cli.Output;
 [JsonSerializable(typeof(WaitingDocument[]))]
 [JsonSerializable(typeof(DeviceDocument))]
 [JsonSerializable(typeof(DeviceDocument[]))]
+[JsonSerializable(typeof(PoolDocument))]
+[JsonSerializable(typeof(PoolDocument[]))]
 [JsonSerializable(typeof(StatusDocument))]
 [JsonSerializable(typeof(EventDocument))]
 [JsonSerializable(typeof(HistoryDocument))]

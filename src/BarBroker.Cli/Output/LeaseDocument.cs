@@ -29,7 +29,9 @@ internal sealed record LeaseDocument(
     int Priority,
     string? RecallReason,
     string RecallDetail,
-    bool RecallAcknowledged)
+    bool RecallAcknowledged,
+    string? Pool,
+    uint? Slot)
 {
     public static LeaseDocument From(V1.Lease lease) => new(
         lease.Id,
@@ -55,7 +57,9 @@ internal sealed record LeaseDocument(
         lease.Priority,
         Words.OrNull(lease.RecallReason),
         lease.RecallDetail,
-        lease.RecallAcknowledged);
+        lease.RecallAcknowledged,
+        lease.Pool.Length > 0 ? lease.Pool : null,
+        lease.Slot);
 
     private static double? Seconds(Duration? duration) => duration?.ToTimeSpan().TotalSeconds;
 }

@@ -28,6 +28,11 @@ internal sealed class Printer(OutputFormat format)
     public void Device(V1.Device device, IEnumerable<V1.Segment>? segments = null) =>
         One(DeviceDocument.From(device) with { Segments = segments?.Select(SegmentDocument.From).ToArray() }, context => context.DeviceDocument, Tables.Device);
 
+    public void Pools(IEnumerable<V1.Pool> pools) =>
+        List([.. pools.Select(PoolDocument.From)], context => context.PoolDocument, context => context.PoolDocumentArray, PoolTables.Pools);
+
+    public void Pool(V1.Pool pool) => One(PoolDocument.From(pool), context => context.PoolDocument, PoolTables.Pool);
+
     public void Status(V1.GetStatusResponse status) => One(StatusDocument.From(status), context => context.StatusDocument, Tables.Status);
 
     public void Reload(ReloadDocument reload) => One(reload, context => context.ReloadDocument, PolicyTables.Reload);

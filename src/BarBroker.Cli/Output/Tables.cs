@@ -85,6 +85,7 @@ internal static class Tables
         Add(table, "ttl", Words.Seconds(lease.TtlSeconds), lease.RemainingSeconds is { } left ? $"{Words.Seconds(left)} left" : null);
         Add(table, "lifetime", lease.LifetimeRemainingSeconds is { } life ? $"{Words.Seconds(life)} left, whatever is renewed" : null);
         Add(table, "policy rule", lease.PolicyRule);
+        Add(table, "pool", lease.Pool, lease.Slot is { } slot ? $"slot {slot}" : null);
         Add(table, "recalled", lease.RecallRemainingSeconds is { } recall ? $"{lease.RecallReason}, revoked in {Words.Seconds(recall)}{(lease.RecallAcknowledged ? ", acknowledged" : "")}" : null, lease.RecallDetail);
         Add(table, "priority", lease.Priority != 0 ? $"{lease.Priority}" : null);
         Add(table, "hang limit", lease.HangLimitSeconds is { } limit ? Words.Seconds(limit) : null);
@@ -104,7 +105,7 @@ internal static class Tables
         var table = Screen.Table("DEVICE", "KIND", "STATE", "REVOKES", "LEASES", "BAR", "SIZE", "FREE", "QUARANTINED");
         foreach (var device in devices)
         {
-            var bars = device.Bars.Count > 0 ? device.Bars : [new BarDocument(0, 0, 0, 0, 0, 0)];
+            var bars = device.Bars.Count > 0 ? device.Bars : [new BarDocument(0, 0, 0, 0, 0, 0, 0, 0)];
             foreach (var bar in bars)
             {
                 bool first = bar == bars[0];
@@ -142,6 +143,7 @@ internal static class Tables
         Add(table, "caching", string.Join(", ", device.MemoryAttributes));
         Add(table, "page size", Words.Bytes(device.PageSize));
         Add(table, "leases", $"{device.Leases}");
+        Add(table, "pools", string.Join(", ", device.Pools));
         Add(table, "waiting", device.Waiting > 0 ? $"{device.Waiting}" : null);
         Add(table, "opened", device.Generation == 1 ? "once" : $"{device.Generation} times");
         screen.Write(table);

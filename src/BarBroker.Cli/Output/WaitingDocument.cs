@@ -14,7 +14,8 @@ internal sealed record WaitingDocument(
     double WaitedSeconds,
     double RemainingSeconds,
     IReadOnlyList<BufferDocument> Kept,
-    bool Preempts)
+    bool Preempts,
+    string? Pool)
 {
     public static WaitingDocument From(V1.Waiting waiting) => new(
         waiting.Device,
@@ -27,5 +28,6 @@ internal sealed record WaitingDocument(
         waiting.Waited?.ToTimeSpan().TotalSeconds ?? 0,
         waiting.Remaining?.ToTimeSpan().TotalSeconds ?? 0,
         [.. waiting.Kept.Select(BufferDocument.From)],
-        waiting.Preempts);
+        waiting.Preempts,
+        waiting.Pool.Length > 0 ? waiting.Pool : null);
 }

@@ -7,6 +7,7 @@ using BarBroker.Configuration;
 using BarBroker.Devices;
 using BarBroker.Leases;
 using BarBroker.Policy;
+using BarBroker.Pools;
 
 namespace BarBroker.Cli.Policies;
 
@@ -16,10 +17,10 @@ internal static class PolicyCheck
     public static PolicyCheckDocument Acquire(string file, BrokerOptions options, DescribedProcess process, LeaseRequest request, int? priority)
     {
         var steps = new List<PolicyStep>();
-        var wanted = Convert(request, priority);
         var document = PolicyCheckDocument.Of(file, options);
         try
         {
+            var wanted = PoolRequest.Resolve(Convert(request, priority), options.Leases.Pools);
             var terms = new LeasePolicy(options.Leases).Decide(wanted, process, steps);
             document = document with { Rule = terms.Rule?.Name, Terms = TermsDocument.From(terms, [.. options.Devices.Select(device => device.Name)]) };
             return Refusal(wanted, options, process, terms) is { } refusal
@@ -50,8 +51,8 @@ internal static class PolicyCheck
     {
         if (request.Device.Length > 0 && options.Devices.All(device => device.Name != request.Device))
             return new LeaseException(LeaseError.NotFound, $"the configuration has no device {request.Device}");
-        if (request.Device.Length == 0 && !options.Devices.Any(device => terms.AllowsDevice(device.Name)))
-            return new LeaseException(LeaseError.Denied, "none of the configured devices is allowed");
+        if (request.Device.Length == 0 && !options.Devices.Any(device => terms.AllowsDevice(device.Name) && request.Source?.Covers(device.Name) != false))
+            return new LeaseException(LeaseError.Denied, request.Source is null ? "none of the configured devices is allowed" : $"none of the devices of pool {request.Pool} is allowed");
         UInt128 bytes = 0;
         foreach (var buffer in request.Buffers)
             bytes += buffer.Ranges.Aggregate((UInt128)buffer.Size, static (sum, range) => sum + range.Length);
@@ -71,6 +72,8 @@ internal static class PolicyCheck
         "")
     {
         Priority = priority,
+        Pool = request.Pool,
+        Slot = request.Slot,
     };
 
     private static StepDocument[] Documents(IEnumerable<PolicyStep> steps) => [.. steps.Select(step => new StepDocument(step.Rule, step.Why))];

@@ -17,6 +17,16 @@ internal static class LeaseEnvironment
             ["BARBROKER_EPOCH"] = lease.Epoch.ToString(CultureInfo.InvariantCulture),
             ["BARBROKER_BUFFERS"] = lease.Buffers.Length.ToString(CultureInfo.InvariantCulture),
         };
+        if (lease.Pool.Length > 0)
+        {
+            variables["BARBROKER_POOL"] = lease.Pool;
+        }
+
+        if (lease.Slot is { } slot)
+        {
+            variables["BARBROKER_SLOT"] = slot.ToString(CultureInfo.InvariantCulture);
+        }
+
         for (int i = 0; i < lease.Buffers.Length; i++)
         {
             var buffer = lease.Buffers[i];

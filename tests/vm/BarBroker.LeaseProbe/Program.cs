@@ -8,6 +8,7 @@ const string usage = """
     usage: leaseprobe churn DEVICE BAR COUNT             acquires, maps, touches and releases so many leases, one after the other
            leaseprobe hold DEVICE BAR SECONDS RANGE...   has a lease with this TTL, and obeys standard input: see Holder
            leaseprobe work DEVICE BYTES OPTION...        works in a lease of that size as the client library wants it: see Worker
+           leaseprobe slot POOL [SLOT]                   takes a slot, says what is in it, fills it with other bytes and gives it back
     OPTION is ttl=, hang=, wait= (seconds), priority=, bar= or recall=acknowledge|release; RANGE is OFFSET+LENGTH, hexadecimal
     """;
 
@@ -27,6 +28,10 @@ try
             return 0;
         case ["work", var device, var bytes, .. var options]:
             return await Worker.RunAsync(client, device, ulong.Parse(bytes, CultureInfo.InvariantCulture), options);
+        case ["slot", var pool]:
+            return await Slot.RunAsync(client, pool, null);
+        case ["slot", var pool, var slot]:
+            return await Slot.RunAsync(client, pool, Number(slot));
         default:
             Console.Error.WriteLine(usage);
             return 2;
