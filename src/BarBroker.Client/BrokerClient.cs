@@ -77,7 +77,7 @@ public sealed class BrokerClient : IAsyncDisposable
     /// <exception cref="BrokerException">The call failed.</exception>
     public async Task<ImmutableArray<Pool>> ListPoolsAsync(CancellationToken cancellation = default)
     {
-        var response = await CallAsync(Service.ListPoolsAsync(new ListPoolsRequest(), deadline: CallDeadline(), cancellationToken: cancellation), cancellation).ConfigureAwait(false);
+        var response = await CallInTimeAsync(token => Service.ListPoolsAsync(new ListPoolsRequest(), cancellationToken: token), cancellation).ConfigureAwait(false);
         return [.. response.Pools];
     }
 

@@ -15,9 +15,12 @@ internal static class BarPicture
     {
         screen.WriteLine();
         string quarantined = bar.Quarantined > 0 ? $", {Words.Bytes(bar.Quarantined)} quarantined" : "";
-        string pooled = bar.Pooled > 0 ? $", {Words.Bytes(bar.Pooled)} in pools" : "";
-        string fragmented = bar.Fragmentation > 0 ? $", fragmented {PoolTables.Percent(bar.Fragmentation)}" : "";
-        screen.WriteLine($"BAR {bar.Index}: {Words.Bytes(bar.Size)}, {Words.Bytes(bar.Free)} free (largest hole {Words.Bytes(bar.LargestFree)}), {Words.Bytes(bar.Leased)} leased{quarantined}{pooled}{fragmented}");
+        screen.WriteLine($"BAR {bar.Index}: {Words.Bytes(bar.Size)}, {Words.Bytes(bar.Free)} free (largest hole {Words.Bytes(bar.LargestFree)}), {Words.Bytes(bar.Leased)} leased{quarantined}");
+        if (bar.Pooled > 0 || bar.Fragmentation > 0)
+        {
+            screen.WriteLine($"       {Words.Bytes(bar.Pooled)} in pools; what is free outside of them is fragmented by {PoolTables.Percent(bar.Fragmentation)}");
+        }
+
         if (segments is null || bar.Size == 0)
         {
             return;
