@@ -16,9 +16,14 @@ internal static class BarPicture
         screen.WriteLine();
         string quarantined = bar.Quarantined > 0 ? $", {Words.Bytes(bar.Quarantined)} quarantined" : "";
         screen.WriteLine($"BAR {bar.Index}: {Words.Bytes(bar.Size)}, {Words.Bytes(bar.Free)} free (largest hole {Words.Bytes(bar.LargestFree)}), {Words.Bytes(bar.Leased)} leased{quarantined}");
-        if (bar.Pooled > 0 || bar.Fragmentation > 0)
+        string[] more =
+        [
+            .. bar.Pooled > 0 ? [$"{Words.Bytes(bar.Pooled)} in pools"] : Array.Empty<string>(),
+            .. bar.Fragmentation > 0 ? [$"{PoolTables.Percent(bar.Fragmentation)} of what is free{(bar.Pooled > 0 ? " outside of them" : "")} is not in the largest hole"] : Array.Empty<string>(),
+        ];
+        if (more.Length > 0)
         {
-            screen.WriteLine($"       {Words.Bytes(bar.Pooled)} in pools; what is free outside of them is fragmented by {PoolTables.Percent(bar.Fragmentation)}");
+            screen.WriteLine($"       {string.Join("; ", more)}");
         }
 
         if (segments is null || bar.Size == 0)
