@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
 using System.CommandLine;
-using BarBroker.Cli.Parsing;
 using BarBroker.V1;
-using Google.Protobuf.WellKnownTypes;
 
 namespace BarBroker.Cli.Commands;
 
 internal static class DeviceCommands
 {
-    public static Command Create() => new("device", "Devices and their BARs") { List(), Show(), Cordon(), Uncordon(), Drain(), Reset(), BindingCommands.Bind(), BindingCommands.Unbind() };
+    public static Command Create() => new("device", "Devices and their BARs") { List(), Show(), Cordon(), Uncordon(), DrainCommand.Create(Name(), Comment()), ResetCommand.Create(Name(), Comment()), BindingCommands.Bind(), BindingCommands.Unbind() };
 
     private static Argument<string> Name() => new("device") { Description = "The device's name", HelpName = "DEVICE" };
 
@@ -60,42 +58,6 @@ internal static class DeviceCommands
         {
             var request = new UncordonDeviceRequest { Device = parsed.GetRequiredValue(name) };
             GlobalOptions.PrinterOf(parsed).Device((await connection.Service.UncordonDeviceAsync(request, cancellationToken: cancellation)).Device);
-            return ExitCode.Done;
-        });
-        return command;
-    }
-
-    private static Command Drain()
-    {
-        var name = Name();
-        var comment = Comment();
-        var grace = Options.Duration("--grace", "Recall the leases, and revoke after this; without it, revoke at once");
-        var command = new Command("drain", "Cordon, and end every lease (operators)") { name, grace, comment };
-        command.SetOperatorAction(async (parsed, connection, cancellation) =>
-        {
-            var request = new DrainDeviceRequest
-            {
-                Device = parsed.GetRequiredValue(name),
-                Comment = parsed.GetValue(comment) ?? "",
-                Grace = parsed.GetValue(grace) is { } time ? Duration.FromTimeSpan(time) : null,
-            };
-            using var call = connection.Service.DrainDevice(request, cancellationToken: cancellation);
-            return await EndedLeases.WriteAsync(GlobalOptions.PrinterOf(parsed), call.ResponseStream, response => response.Lease, cancellation);
-        });
-        return command;
-    }
-
-    private static Command Reset()
-    {
-        var name = Name();
-        var comment = Comment();
-        var command = new Command("reset", "End every lease, close, reset and reopen the device; frees what is stuck (operators)") { name, comment };
-        command.SetOperatorAction(async (parsed, connection, cancellation) =>
-        {
-            var request = new ResetDeviceRequest { Device = parsed.GetRequiredValue(name), Comment = parsed.GetValue(comment) ?? "" };
-            var response = await connection.Service.ResetDeviceAsync(request, cancellationToken: cancellation);
-            GlobalOptions.PrinterOf(parsed).Device(response.Device);
-            Failure.Say($"{response.Ended} leases ended by the reset.");
             return ExitCode.Done;
         });
         return command;

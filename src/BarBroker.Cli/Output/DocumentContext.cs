@@ -27,6 +27,7 @@ namespace BarBroker.Cli.Output;
 [JsonSerializable(typeof(PolicyCheckDocument))]
 [JsonSerializable(typeof(Finding))]
 [JsonSerializable(typeof(Finding[]))]
+[JsonSerializable(typeof(ResetPlanDocument))]
 internal sealed partial class DocumentContext : JsonSerializerContext
 {
     /// <summary>One line a document.</summary>

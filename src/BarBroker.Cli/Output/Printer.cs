@@ -41,6 +41,26 @@ internal sealed class Printer(OutputFormat format)
 
     public void Findings(Finding[] findings) => List(findings, context => context.Finding, context => context.FindingArray, FindingTables.Write);
 
+    public void ResetPlan(ResetPlanDocument plan) => One(plan, context => context.ResetPlanDocument, Tables.ResetPlan);
+
+    /// <summary>Leases of a drain as they come to their end, and how far it is where somebody looks at a terminal.</summary>
+    public async Task DrainAsync(string device, IAsyncEnumerable<V1.DrainDeviceResponse> responses)
+    {
+        if (format == OutputFormat.Table && Screen.IsLive)
+        {
+            await DrainView.RunAsync(_screen.Value, device, responses, Ended);
+            return;
+        }
+
+        await foreach (var response in responses)
+        {
+            if (response.Lease is { } lease)
+            {
+                Ended(lease);
+            }
+        }
+    }
+
     /// <summary>One event, at once; a stream has no end, so that JSON is one document a line in both formats.</summary>
     public void Event(EventDocument document)
     {

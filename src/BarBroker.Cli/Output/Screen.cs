@@ -9,14 +9,18 @@ internal static class Screen
 {
     private const int UnlimitedWidth = 10_000;
 
+    /// <summary>Somebody looks at a terminal, and has nothing against what moves and has colours there.</summary>
+    public static bool IsLive => !Console.IsOutputRedirected && string.IsNullOrEmpty(Environment.GetEnvironmentVariable("NO_COLOR"));
+
     public static IAnsiConsole Create()
     {
-        bool plain = Console.IsOutputRedirected || !string.IsNullOrEmpty(Environment.GetEnvironmentVariable("NO_COLOR"));
+        bool plain = !IsLive;
         var console = AnsiConsole.Create(new AnsiConsoleSettings
         {
             Ansi = plain ? AnsiSupport.No : AnsiSupport.Detect,
             ColorSystem = plain ? ColorSystemSupport.NoColors : ColorSystemSupport.Detect,
-            Interactive = InteractionSupport.No,
+            // Nobody is asked anything by it; it is what lets progress move.
+            Interactive = plain ? InteractionSupport.No : InteractionSupport.Yes,
             Out = new AnsiConsoleOutput(plain ? new TrimmingWriter(Console.Out) : Console.Out),
         });
         if (Console.IsOutputRedirected)

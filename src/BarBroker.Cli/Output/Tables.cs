@@ -185,6 +185,14 @@ internal static class Tables
         screen.WriteLine(Words.Printable(line));
     }
 
+    public static void ResetPlan(IAnsiConsole screen, ResetPlanDocument plan)
+    {
+        foreach (string line in plan.Lines())
+        {
+            screen.WriteLine(Words.Printable(line));
+        }
+    }
+
     public static string LeaseLine(LeaseDocument lease)
     {
         string reason = string.Join(", ", new[] { lease.EndReason, lease.EndDetail, lease.RevokeError }.Where(part => !string.IsNullOrEmpty(part)));

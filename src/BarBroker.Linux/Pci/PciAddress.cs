@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 using System.Buffers;
+using System.Globalization;
 
 namespace BarBroker.Linux.Pci;
 
@@ -19,6 +20,9 @@ public static class PciAddress
             && parts[2][0] is '0' or '1'
             && parts[3][0] < '8';
     }
+
+    /// <summary>As sysfs spells it, of the numbers that the kernel has: device and function are five and three bits of <paramref name="devfn"/>.</summary>
+    public static string Format(int domain, int bus, int devfn) => string.Create(CultureInfo.InvariantCulture, $"{domain:x4}:{bus:x2}:{devfn >> 3:x2}.{devfn & 7}");
 
     /// <summary>Also takes what lspci prints without <c>-D</c>, <c>01:00.0</c>, and capitals. Null for what is no address.</summary>
     public static string? Parse(string text)

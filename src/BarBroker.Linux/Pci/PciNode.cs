@@ -36,6 +36,9 @@ public sealed class PciNode(string sysfsRoot, string address)
     /// <summary>Whether the firmware uses it as the machine's screen.</summary>
     public bool IsBootDisplay => ReadText("boot_vga") == "1";
 
+    /// <summary>How the kernel can reset the function alone, in the order in which it tries, such as "flr bus"; null if it cannot, or does not tell (before Linux 5.15).</summary>
+    public string? ResetMethods => ReadText("reset_method") is { Length: > 0 } methods ? methods : null;
+
     /// <summary>How many virtual functions its driver has made of it.</summary>
     public int VirtualFunctions => int.TryParse(ReadText("sriov_numvfs"), CultureInfo.InvariantCulture, out int count) ? count : 0;
 

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
+using System.Collections.Immutable;
 using System.Runtime.InteropServices;
 using BarBroker.Linux.Events;
 using BarBroker.Linux.Interop;
+using BarBroker.Linux.Pci;
 using BarBroker.Linux.Vfio.Interop;
 using static BarBroker.Linux.Interop.Constants;
 using static BarBroker.Linux.Vfio.Interop.VfioConstants;
@@ -151,22 +153,34 @@ public sealed partial class VfioDeviceFile : FileDescriptor
     /// <exception cref="LinuxException">EINVAL: the device has no way. EAGAIN: another reset is under way.</exception>
     public unsafe void Reset() => VfioIoctl.Call(this, VFIO_DEVICE_RESET, null, nameof(VFIO_DEVICE_RESET), _address);
 
-    /// <summary>How many functions a reset of the slot or bus would hit, this one included; 0 where there is no such reset.</summary>
-    public unsafe int CountHotResetDevices()
+    /// <summary>The addresses of the functions that a reset of the slot or bus would hit, this one's included; none where there is no such reset.</summary>
+    public unsafe ImmutableArray<string> FindHotResetDevices()
     {
-        var info = new VfioPciHotResetInfo { Argsz = (uint)sizeof(VfioPciHotResetInfo) };
-        if (VfioIoctl.Try(this, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, &info) == 0)
+        // Without room the kernel tells how many there are; there may be more by the next call.
+        for (uint room = 0; ;)
         {
-            return (int)info.Count;
+            var message = new byte[sizeof(VfioPciHotResetInfo) + (room * sizeof(VfioPciDependentDevice))];
+            // SAFETY: the array is pinned, and as long as Argsz says; the devices follow the header in it, as many as there is room for.
+            fixed (byte* start = message)
+            {
+                var info = (VfioPciHotResetInfo*)start;
+                info->Argsz = (uint)message.Length;
+                bool isAnswered = VfioIoctl.Try(this, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, info) == 0;
+                var error = isAnswered ? Errno.None : (Errno)Marshal.GetLastPInvokeError();
+                switch (error)
+                {
+                    case Errno.None:
+                        return Addresses(new ReadOnlySpan<VfioPciDependentDevice>(info + 1, (int)Math.Min(info->Count, room)));
+                    case Errno.ENOSPC when info->Count > room:
+                        room = info->Count;
+                        break;
+                    case Errno.ENODEV or Errno.ENOTTY or Errno.EPERM:
+                        return [];
+                    default:
+                        throw LinuxException.Last(nameof(VFIO_DEVICE_GET_PCI_HOT_RESET_INFO), _address);
+                }
+            }
         }
-
-        // ENOSPC is the expected answer: there was no room for the list, but the count is there.
-        return (Errno)Marshal.GetLastPInvokeError() switch
-        {
-            Errno.ENOSPC => (int)info.Count,
-            Errno.ENODEV or Errno.ENOTTY or Errno.EPERM => 0,
-            _ => throw LinuxException.Last(nameof(VFIO_DEVICE_GET_PCI_HOT_RESET_INFO), _address),
-        };
     }
 
     /// <summary>Resets the slot or bus. <paramref name="group"/> is the proof of ownership of a device that was opened by group; null for one opened by its character device.</summary>
@@ -193,6 +207,17 @@ public sealed partial class VfioDeviceFile : FileDescriptor
     }
 
     public override string ToString() => _address;
+
+    private static ImmutableArray<string> Addresses(ReadOnlySpan<VfioPciDependentDevice> devices)
+    {
+        var addresses = ImmutableArray.CreateBuilder<string>(devices.Length);
+        foreach (var device in devices)
+        {
+            addresses.Add(PciAddress.Format(device.Segment, device.Bus, device.Devfn));
+        }
+
+        return addresses.MoveToImmutable();
+    }
 
     [StructLayout(LayoutKind.Sequential)]
     private struct EventMessage

@@ -11,7 +11,7 @@ namespace BarBroker.Devices;
 /// <param name="Detail">Why <paramref name="Domain"/> is what it is, in words.</param>
 /// <param name="Bars">The BARs of at least one page, by index.</param>
 /// <param name="PageSize">Granularity of ranges, in bytes.</param>
-/// <param name="CanReset">Whether <see cref="IBarDevice.Reset"/> has a way to.</param>
+/// <param name="Reset">What <see cref="IBarDevice.Reset"/> does.</param>
 internal sealed record DeviceDescription(
     string Kind,
     string Address,
@@ -21,8 +21,10 @@ internal sealed record DeviceDescription(
     ulong PageSize,
     ImmutableArray<MemoryAttribute> MemoryAttributes,
     ImmutableArray<BufferAccess> Accesses,
-    bool CanReset)
+    ResetMeans Reset)
 {
+    public bool CanReset => Reset.Way != ResetWay.None;
+
     /// <summary>The kernel driver it is bound to, such as vfio-pci; empty for a simulated device.</summary>
     public string Driver { get; init; } = "";
 }

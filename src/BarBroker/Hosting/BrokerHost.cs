@@ -2,6 +2,7 @@
 
 using System.Net.Sockets;
 using BarBroker.Configuration;
+using BarBroker.Devices.Vfio;
 using BarBroker.FdChannel;
 using BarBroker.Journal;
 using BarBroker.Leases;
@@ -39,6 +40,7 @@ internal sealed class BrokerHost : IAsyncDisposable
     private readonly RpcMetrics _rpcMetrics = new();
     private readonly ProcessMetrics _processMetrics;
     private readonly TaskCompletionSource<string> _fault = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private VfioNodeWatch? _nodes;
     private bool _stopped;
     private bool _disposed;
 
@@ -143,6 +145,11 @@ internal sealed class BrokerHost : IAsyncDisposable
         WarnOfDevices();
         _journal?.Started();
         Leases.Start();
+        if (_options.Devices.Any(static device => device is VfioDeviceEntry))
+        {
+            _nodes = new VfioNodeWatch("/dev", Leases.RetryUnavailable, failure => HostLog.NodesNotWatched(_log, failure));
+        }
+
         try
         {
             await Leases.WaitFirstOpenAsync(cancellation).WaitAsync(OpenPatience, cancellation);
@@ -172,6 +179,7 @@ internal sealed class BrokerHost : IAsyncDisposable
         _stopped = true;
         HostLog.Stopping(_log, reason);
         _leaseLog.IsStopping = true;
+        _nodes?.Dispose();
         _health.Stop();
 
         // As long as a revoke may take before its lease is called stuck: longer would prove nothing that the end of the process does not.

@@ -28,6 +28,9 @@ internal static partial class HostLog
     [LoggerMessage(EventId = 407, Level = LogLevel.Warning, Message = "Some devices took longer than {Timeout} to open; they are served when they have")]
     public static partial void SlowOpen(ILogger log, TimeSpan timeout);
 
+    [LoggerMessage(EventId = 409, Level = LogLevel.Warning, Message = "Nodes that appear in /dev/vfio are not noticed; devices that are unavailable are tried again now and then only")]
+    public static partial void NodesNotWatched(ILogger log, Exception exception);
+
     [LoggerMessage(EventId = 408, Level = LogLevel.Warning, Message = "The service manager could not be told how the broker is doing: NOTIFY_SOCKET does not take it")]
     public static partial void NotToldServiceManager(ILogger log, Exception exception);
 }

@@ -9,8 +9,9 @@ internal sealed class Endings(LeaseManager leases)
 {
     /// <summary>Decides first, for all of them and without waiting, so that whoever asked may go away; then answers.</summary>
     /// <param name="grace">Zero: revoke at once.</param>
+    /// <param name="begun">Told first how many there are.</param>
     /// <param name="wait">Until each is Ended or Stuck; else the answer is what was decided.</param>
-    public async Task RunAsync(IReadOnlyList<string> ids, TimeSpan grace, string detail, bool wait, Func<LeaseInfo, Task> answer, CancellationToken cancellation)
+    public async Task RunAsync(IReadOnlyList<string> ids, TimeSpan grace, string detail, bool wait, Func<LeaseInfo, Task> answer, CancellationToken cancellation, Func<int, Task>? begun = null)
     {
         var decided = new List<LeaseInfo>(ids.Count);
         foreach (string id in ids)
@@ -19,6 +20,11 @@ internal sealed class Endings(LeaseManager leases)
             {
                 decided.Add(lease);
             }
+        }
+
+        if (begun is not null)
+        {
+            await begun(decided.Count);
         }
 
         if (!wait)

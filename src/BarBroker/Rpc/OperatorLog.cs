@@ -17,6 +17,6 @@ internal static partial class OperatorLog
     [LoggerMessage(EventId = 113, Level = LogLevel.Information, Message = "Operator ({Caller}): drain {Device}, grace {Grace}")]
     public static partial void Drain(ILogger log, Caller caller, string device, TimeSpan grace);
 
-    [LoggerMessage(EventId = 114, Level = LogLevel.Information, Message = "Operator ({Caller}): reset {Device}")]
-    public static partial void Reset(ILogger log, Caller caller, string device);
+    [LoggerMessage(EventId = 114, Level = LogLevel.Information, Message = "Operator ({Caller}): reset {Device}, grace {Grace}")]
+    public static partial void Reset(ILogger log, Caller caller, string device, TimeSpan grace);
 }

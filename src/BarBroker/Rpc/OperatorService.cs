@@ -119,22 +119,30 @@ internal sealed class OperatorService(
         // Cordoned first: what is granted after the list was made would be left over.
         var device = leases.Cordon(request.Device, detail);
         OperatorLog.Drain(log, caller, device.Name, grace);
+        var count = new EndingCount();
         return _endings.RunAsync(
             Ids(LeaseFilter.All with { Device = device.Name }),
             grace,
             detail,
             wait: true,
-            lease => responseStream.WriteAsync(new V1.DrainDeviceResponse { Lease = lease.ToWire() }),
-            context.CancellationToken);
+            lease => responseStream.WriteAsync(new V1.DrainDeviceResponse { Lease = lease.ToWire(), Progress = count.Add(lease) }),
+            context.CancellationToken,
+            total => responseStream.WriteAsync(new V1.DrainDeviceResponse { Progress = count.Begin(total) }));
     }
 
     public override async Task<V1.ResetDeviceResponse> ResetDevice(V1.ResetDeviceRequest request, ServerCallContext context)
     {
-        var caller = Authorize(context, OperatorRights.Devices);
+        var caller = Authorize(context, request.DryRun ? OperatorRights.Read : OperatorRights.Devices);
+        var grace = RequestReader.ReadGrace(request.Grace);
         string detail = Detail(caller, request.Comment);
         string device = leases.Device(request.Device).Name;
-        OperatorLog.Reset(log, caller, device);
-        int ended = await leases.ResetDeviceAsync(device, detail, context.CancellationToken);
+        if (request.DryRun)
+        {
+            return PlanReset(device);
+        }
+
+        OperatorLog.Reset(log, caller, device, grace);
+        int ended = await leases.ResetDeviceAsync(device, grace, detail, context.CancellationToken);
         return new V1.ResetDeviceResponse { Device = leases.Device(device).ToWire(), Ended = (uint)ended };
     }
 
@@ -153,6 +161,21 @@ internal sealed class OperatorService(
     {
         Authorize(context, OperatorRights.Read);
         return history.SendAsync(request, responseStream, context.CancellationToken);
+    }
+
+    private V1.ResetDeviceResponse PlanReset(string name)
+    {
+        var device = leases.Device(name);
+        var plan = new V1.ResetPlan { Waiting = (uint)device.Waiting, Way = V1.ResetWay.None, Detail = "it is not open; it is tried to open it now" };
+        plan.Leases.Add(leases.List(LeaseFilter.All with { Device = name }).Select(LeaseWire.ToWire));
+        if (device is { State: not DeviceState.Unavailable, Description.Reset: { } means })
+        {
+            plan.Way = (V1.ResetWay)means.Way;
+            plan.Detail = means.Detail;
+            plan.Neighbours.Add(means.Neighbours);
+        }
+
+        return new V1.ResetDeviceResponse { Device = device.ToWire(), Plan = plan };
     }
 
     /// <exception cref="LeaseException">Denied.</exception>

@@ -97,7 +97,7 @@ public sealed class RevocationMatrixTests : TestBase
                 await RecallAsync();
                 break;
             case LeaseEnd.DeviceDrained:
-                await DrainAsync(forOperator.DrainDevice(new DrainDeviceRequest { Device = "sim0", Grace = Duration.FromTimeSpan(TimeSpan.FromSeconds(1)) }), response => response.Lease);
+                await DrainAsync(forOperator.DrainDevice(new DrainDeviceRequest { Device = "sim0", Grace = Duration.FromTimeSpan(TimeSpan.FromSeconds(1)) }), response => response.Lease ?? new Lease { State = LeaseState.Ended });
                 break;
             case LeaseEnd.DeviceVanished:
                 await File.WriteAllTextAsync(_scene.Faults, "vanish\n", Cancellation);

@@ -20,7 +20,8 @@ internal sealed class BrokerConfiguration
     }
 
     /// <param name="faults">The faults file; null: no faults.</param>
-    public BrokerConfiguration Device(string name, string size, string? faults = null)
+    /// <param name="requestGrace">Null: as by default.</param>
+    public BrokerConfiguration Device(string name, string size, string? faults = null, string? requestGrace = null)
     {
         var device = new JsonObject
         {
@@ -31,6 +32,11 @@ internal sealed class BrokerConfiguration
         if (faults is not null)
         {
             device["faults"] = faults;
+        }
+
+        if (requestGrace is not null)
+        {
+            device["requestGrace"] = requestGrace;
         }
 
         _root["devices"]!.AsArray().Add(device);

@@ -32,7 +32,7 @@ public sealed class VfioAbiTests
         [
             typeof(IommuIoasAlloc), typeof(VfioDeviceAttachIommufdPt), typeof(VfioDeviceBindIommufd), typeof(VfioDeviceFeature), typeof(VfioDeviceFeatureDmaBuf),
             typeof(VfioDeviceFeatureDmaBufMemattr), typeof(VfioDeviceFeatureDmaBufRevoke), typeof(VfioDeviceInfo), typeof(VfioGroupStatus), typeof(VfioIrqInfo),
-            typeof(VfioIrqSet), typeof(VfioPciHotReset), typeof(VfioPciHotResetInfo), typeof(VfioRegionInfo),
+            typeof(VfioIrqSet), typeof(VfioPciDependentDevice), typeof(VfioPciHotReset), typeof(VfioPciHotResetInfo), typeof(VfioRegionInfo),
         ];
 
         Assert.Equal(compared, AbiTests.StructsOf("BarBroker.Linux.Vfio.Interop"));
@@ -52,6 +52,7 @@ public sealed class VfioAbiTests
         .Struct<VfioGroupStatus>("struct vfio_group_status")
         .Struct<VfioIrqInfo>("struct vfio_irq_info")
         .Struct<VfioIrqSet>("struct vfio_irq_set")
+        .Struct<VfioPciDependentDevice>("struct vfio_pci_dependent_device")
         .Struct<VfioPciHotReset>("struct vfio_pci_hot_reset")
         .Struct<VfioPciHotResetInfo>("struct vfio_pci_hot_reset_info")
         .Struct<VfioRegionInfo>("struct vfio_region_info");

@@ -90,7 +90,7 @@ internal sealed class FakeDevice(string name, RevocationDomain domain = Revocati
             Page,
             [MemoryAttribute.NonCached],
             Accesses,
-            CanReset: true);
+            ResetMeans.ByFunction("as the test wants"));
     }
 
     public void Close()

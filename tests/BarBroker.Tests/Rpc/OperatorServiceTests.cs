@@ -191,7 +191,9 @@ public sealed class OperatorServiceTests : BrokerTest
 
         var answers = await ReadAll(call);
 
-        Assert.Equal([(LeaseState.Ended, EndReason.Operator), (LeaseState.Ended, EndReason.Operator)], answers.Select(answer => (answer.Lease.State, answer.Lease.EndReason)));
+        Assert.Null(answers[0].Lease);
+        Assert.Equal([(LeaseState.Ended, EndReason.Operator), (LeaseState.Ended, EndReason.Operator)], answers[1..].Select(answer => (answer.Lease.State, answer.Lease.EndReason)));
+        Assert.Equal([(2u, 0u, 0u, 2u), (2u, 1u, 0u, 1u), (2u, 2u, 0u, 0u)], answers.Select(static answer => (answer.Progress.Total, answer.Progress.Ended, answer.Progress.Stuck, answer.Progress.Remaining)));
         await Refused(StatusCode.Unavailable, Client.AcquireAsync(Sized(Page), cancellationToken: Cancellation));
     }
 
@@ -209,6 +211,47 @@ public sealed class OperatorServiceTests : BrokerTest
 
         Assert.Equal(2u, response.Device.Generation);
         Assert.Equal((1ul << 20, 0ul), (response.Device.Bars[0].Free, response.Device.Bars[0].Quarantined));
+    }
+
+    [Fact]
+    public async Task DrainDevice_RevokeFails_IsCountedAsStuck()
+    {
+        await Acquire();
+        File.WriteAllText(Directory.File("faults"), "revoke fail EIO\n");
+        Logs.Expect(6);
+        using var call = Operator.DrainDevice(new DrainDeviceRequest { Device = "sim0" }, cancellationToken: Cancellation);
+
+        var progress = (await ReadAll(call))[^1].Progress;
+
+        Assert.Equal((1u, 0u, 1u, 0u), (progress.Total, progress.Ended, progress.Stuck, progress.Remaining));
+        File.Delete(Directory.File("faults"));
+    }
+
+    [Fact]
+    public async Task ResetDevice_DryRun_TellsWhatWouldBecomeOfWhom()
+    {
+        var lease = await Acquire();
+
+        var answer = await Operator.ResetDeviceAsync(new ResetDeviceRequest { Device = "sim0", DryRun = true }, cancellationToken: Cancellation);
+
+        Assert.Equal((lease.Id, LeaseState.Granted), (Assert.Single(answer.Plan.Leases).Id, answer.Plan.Leases[0].State));
+        Assert.Equal((ResetWay.Function, "its simulated BARs are zeroed"), (answer.Plan.Way, answer.Plan.Detail));
+        Assert.Equal(1u, answer.Device.Generation);
+        Assert.Equal(LeaseState.Granted, (await Operator.GetLeaseAsync(new OperatorGetLeaseRequest { LeaseId = lease.Id }, cancellationToken: Cancellation)).Lease.State);
+    }
+
+    [Fact]
+    public async Task ResetDevice_WithGrace_RecallsFirst()
+    {
+        var lease = await Acquire();
+
+        var reset = Operator.ResetDeviceAsync(new ResetDeviceRequest { Device = "sim0", Grace = Duration.FromTimeSpan(TimeSpan.FromMinutes(5)) }, cancellationToken: Cancellation);
+        await Wait.Until(
+            async () => (await Operator.GetLeaseAsync(new OperatorGetLeaseRequest { LeaseId = lease.Id }, cancellationToken: Cancellation)).Lease is { State: LeaseState.Recalled, RecallReason: EndReason.DeviceReset },
+            "the lease to be recalled");
+        await Client.ReleaseAsync(new ReleaseRequest { LeaseId = lease.Id }, cancellationToken: Cancellation);
+
+        Assert.Equal((1u, 2u), ((await reset).Ended, (await reset).Device.Generation));
     }
 
     [Fact]

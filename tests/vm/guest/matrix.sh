@@ -425,7 +425,7 @@ column_operator() {
 
 column_device_reset() {
     broker_column 'device reset' run "$1"
-    check "$column: an operator resets" as olga barctl device reset "$device"
+    check "$column: an operator resets" as olga barctl device reset --yes "$device"
     ended_by device_reset
     end_broker_column both_ready
 }

@@ -272,6 +272,6 @@ internal sealed class SimulatedDevice : IBarDevice
             page,
             [MemoryAttribute.NonCached, MemoryAttribute.WriteCombining],
             [BufferAccess.ReadWrite, BufferAccess.ReadOnly],
-            CanReset: true);
+            ResetMeans.ByFunction("its simulated BARs are zeroed"));
     }
 }

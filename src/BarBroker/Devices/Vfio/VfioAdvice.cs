@@ -24,6 +24,12 @@ internal static class VfioAdvice
 
         if (!device.HasVfioDevice)
         {
+            // vfio_unregister_group_dev takes the vfio device out of sysfs, and then waits for its files to be closed.
+            if (device.Driver is { } driving && driving.Contains("vfio", StringComparison.Ordinal))
+            {
+                throw new IOException($"{address} ({device.Id}) has the driver {driving}, and no vfio device: it is just being unbound or bound.");
+            }
+
             string holder = device.Driver is { } driver ? $"bound to the driver {driver}" : "bound to no driver";
             throw new IOException($"{address} ({device.Id}) is {holder}, not to vfio-pci or another vfio driver. To bind it: `barctl device bind {address}`");
         }

@@ -161,7 +161,7 @@ internal sealed class VfioDevice(VfioDeviceOptions options) : IBarDevice
         PageSize: _pageSize,
         MemoryAttributes: found.MemoryAttributeFeature is null ? [MemoryAttribute.NonCached] : [MemoryAttribute.NonCached, MemoryAttribute.WriteCombining],
         Accesses: [BufferAccess.ReadWrite],
-        CanReset: session.File.CanReset() || session.CanHotReset())
+        Reset: session.FindResetMeans())
     { Driver = session.Driver };
 
     private static void SetAttribute(VfioSession session, VfioCapabilities capabilities, FileDescriptor handle, MemoryAttribute attribute)

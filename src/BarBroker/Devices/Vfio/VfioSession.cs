@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+using System.Collections.Immutable;
 using BarBroker.Linux.Pci;
 using BarBroker.Linux.Vfio;
 
@@ -8,12 +9,14 @@ namespace BarBroker.Devices.Vfio;
 /// <summary>One opening of a device, until it is closed.</summary>
 internal sealed class VfioSession : IDisposable
 {
+    private readonly PciNode _node;
     private readonly VfioGroupSlot _group;
     private VfioWatch? _watch;
     private bool _closed;
 
     private VfioSession(PciNode node, VfioGroupSlot group, VfioDeviceFile file, int? enabledBefore, string sysfsRoot)
     {
+        _node = node;
         _group = group;
         File = file;
         Driver = node.Driver ?? "";
@@ -52,7 +55,27 @@ internal sealed class VfioSession : IDisposable
     public void Watch(Action<VfioEvent> raised) => _watch = new VfioWatch(File, raised);
 
     /// <summary>Whether a reset of the slot or bus would hit this function alone.</summary>
-    public bool CanHotReset() => File.CountHotResetDevices() == 1;
+    public bool CanHotReset() => File.FindHotResetDevices().Length == 1;
+
+    /// <summary>What the device can be reset by, and why by nothing more.</summary>
+    public ResetMeans FindResetMeans()
+    {
+        if (File.CanReset())
+        {
+            string methods = _node.ResetMethods is { } known ? $" ({known.Replace(" ", ", ", StringComparison.Ordinal)})" : "";
+            return ResetMeans.ByFunction($"the kernel resets the function{methods}");
+        }
+
+        var hit = File.FindHotResetDevices();
+        ImmutableArray<string> neighbours = [.. hit.Where(address => address != _node.Address)];
+        return hit.Length switch
+        {
+            0 => new ResetMeans(ResetWay.None, "the kernel has no way to reset it; it is closed and opened again", []),
+            1 => new ResetMeans(ResetWay.Bus, "the kernel resets its slot or bus, on which it is alone", []),
+            _ => new ResetMeans(
+                ResetWay.None, $"it is closed and opened again, and not reset: that would reset {string.Join(", ", neighbours)} with it, on the same slot or bus", neighbours),
+        };
+    }
 
     public void HotReset() => _group.HotReset(File);
 
