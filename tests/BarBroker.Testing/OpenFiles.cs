@@ -38,9 +38,10 @@ public sealed class OpenFiles
         .Where(kind => kind.More > 0)
         .Select(kind => string.Create(CultureInfo.InvariantCulture, $"{kind.More} of {kind.Key}")));
 
-    /// <summary>What the runtime opens when it needs it, and keeps: one epoll for all sockets, its assemblies and their symbols; and the directory that is being listed.</summary>
+    /// <summary>What the runtime opens when it needs it, and keeps: one epoll for all sockets, one inotify for all watchers of files, its assemblies and their symbols; and the directory that is being listed.</summary>
     private static bool IsRuntimes(string kind) =>
         kind.StartsWith("anon_inode:[eventpoll]", StringComparison.Ordinal)
+        || kind.StartsWith("anon_inode:inotify", StringComparison.Ordinal)
         || kind.StartsWith("/proc/", StringComparison.Ordinal)
         || kind.EndsWith(".dll", StringComparison.Ordinal)
         || kind.EndsWith(".pdb", StringComparison.Ordinal)

@@ -19,7 +19,7 @@ public class LeaseDeviceResetTests
 
         Task<int> reset = Reset(f, Grace);
         Assert.Equal((LeaseState.Recalled, Grace, EndReason.DeviceReset), (f.Get(lease.Id).State, f.Get(lease.Id).RecallRemaining, f.Get(lease.Id).RecallReason));
-        Assert.Equal((DeviceState.Unavailable, "to be reset: by olga; its leases are recalled, and revoked after 10 s"), (f.Manager.Device("dev0").State, f.Manager.Device("dev0").Detail));
+        Assert.Equal((DeviceState.Leaving, "to be reset: by olga; its leases are recalled, and revoked after 10 s"), (f.Manager.Device("dev0").State, f.Manager.Device("dev0").Detail));
         Assert.Equal(LeaseError.Unavailable, f.Refused(Explicit(Pages(5, 1))).Error);
         f.Pass(Grace);
         f.Pump();

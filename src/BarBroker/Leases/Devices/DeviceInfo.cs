@@ -15,7 +15,7 @@ internal enum DeviceState
     /// <summary>Not open; <see cref="DeviceInfo.Detail"/> says why.</summary>
     Unavailable = 3,
 
-    /// <summary>The kernel has asked for it: no new leases, those that live are recalled, and then it is closed.</summary>
+    /// <summary>The kernel has asked for it, or it is to be reset: no new leases, those that live are recalled, and then it is closed.</summary>
     Leaving = 4,
 }
 

@@ -86,7 +86,7 @@ internal sealed class DeviceSlot(DeviceRegistration registration) : Deadline
 
     public List<ResetWaiter> ResetWaiters { get; } = [];
 
-    public DeviceState State => Planned is { IsReturn: true } ? DeviceState.Leaving : !IsOpen ? DeviceState.Unavailable : !IsCordoned ? DeviceState.Ready : DeviceState.Cordoned;
+    public DeviceState State => Planned is not null ? DeviceState.Leaving : !IsOpen ? DeviceState.Unavailable : !IsCordoned ? DeviceState.Ready : DeviceState.Cordoned;
 
     /// <summary>It can only be revoked as a whole, and serves another user now. Any one of the leases will do: by this rule they are all of one user.</summary>
     public bool IsOtherUsers(uint uid) =>
