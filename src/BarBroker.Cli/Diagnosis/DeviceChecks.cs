@@ -94,6 +94,7 @@ internal static class DeviceChecks
     /// <summary>What the broker itself found out about its devices.</summary>
     private static IEnumerable<Finding> Served(Host host) => (host.Broker?.Devices ?? []).Select(static device => device switch
     {
+        { State: DeviceState.Leaving } => Finding.Warn("served", $"{device.Name} is leaving: {device.Detail}", "Nothing: it ends by itself."),
         { State: DeviceState.Unavailable } => Finding.Fail("served", $"{device.Name} is unavailable: {device.Detail}", "Mend what the reason names; the broker tries again by itself."),
         { RevocationDomain: RevocationDomain.None } => Finding.Fail("served", $"{device.Name} cannot be revoked at all, and is not leased: {device.Detail}", "See the checks kernel and modules."),
         { State: DeviceState.Cordoned } => Finding.Warn("served", $"{device.Name} is cordoned: it has leases, and gets no new ones", $"`barctl device uncordon {device.Name}` when the reason is gone."),
