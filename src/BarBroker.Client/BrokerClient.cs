@@ -30,7 +30,7 @@ public sealed class BrokerClient : IAsyncDisposable
         _rpc = BrokerChannel.Open(SocketPath);
         Service = new LeaseService.LeaseServiceClient(_rpc);
         Table = new LeaseTable(this, new BootTimeProvider());
-        KeepAlive = new KeepAlive(Table, Service);
+        KeepAlive = new KeepAlive(Table, Service, options.CallTimeout);
     }
 
     /// <summary>Where the broker's sockets are.</summary>

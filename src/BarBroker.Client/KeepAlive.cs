@@ -16,11 +16,12 @@ internal sealed class KeepAlive : IAsyncDisposable
     private const int MaxHeartbeats = 1024;
 
     private static readonly TimeSpan _retryDelay = TimeSpan.FromMilliseconds(500);
-    private static readonly TimeSpan _answerTimeout = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan _longestAnswerTimeout = TimeSpan.FromSeconds(10);
 
     private readonly LeaseTable _table;
     private readonly LeaseService.LeaseServiceClient _service;
     private readonly TimeProvider _time;
+    private readonly TimeSpan _answerTimeout;
     private readonly Channel<bool> _wakes = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite, SingleReader = true });
     private readonly CancellationTokenSource _stop = new();
     private readonly ITimer _timer;
@@ -28,8 +29,9 @@ internal sealed class KeepAlive : IAsyncDisposable
     private AsyncDuplexStreamingCall<KeepAliveRequest, KeepAliveResponse>? _stream;
     private long _next = long.MaxValue;
 
-    public KeepAlive(LeaseTable table, LeaseService.LeaseServiceClient service)
+    public KeepAlive(LeaseTable table, LeaseService.LeaseServiceClient service, TimeSpan callTimeout)
     {
+        _answerTimeout = callTimeout < _longestAnswerTimeout ? callTimeout : _longestAnswerTimeout;
         _table = table;
         _service = service;
         _time = table.Time;

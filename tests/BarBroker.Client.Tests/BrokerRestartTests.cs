@@ -3,6 +3,7 @@
 using System.Net.Sockets;
 using BarBroker.Testing;
 using BarBroker.V1;
+using Mono.Unix.Native;
 
 namespace BarBroker.Client.Tests;
 
@@ -65,6 +66,42 @@ public sealed class BrokerRestartTests : ClientTestBase
         await Assert.ThrowsAsync<BrokerUnavailableException>(() => client.AcquireAsync(LeaseRequest.OfSize("sim0", 4096), Cancellation));
         Assert.Equal(EndReason.Expired, (await Wait.For(lost.Task, "Lost is raised")).Reason);
         await lease.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task BrokerStopped_AnswersNoMoreAndThenAgain_OnlyTheLeaseWhoseTtlIsOverIsLost()
+    {
+        var broker = Own(await BrokerProcess.StartAsync());
+        var options = new BrokerClientOptions { RuntimeDirectory = broker.RuntimeDirectory, CallTimeout = TimeSpan.FromSeconds(2) };
+        var client = Own(await BrokerClient.ConnectAsync(options, Cancellation));
+        var unpulsed = await client.AcquireAsync(LeaseRequest.OfSize("sim0", 4096) with { Ttl = TimeSpan.FromSeconds(1) }, Cancellation);
+        var kept = await client.AcquireAsync(LeaseRequest.OfSize("sim0", 4096) with { Ttl = TimeSpan.FromSeconds(8), KeepAlive = KeepAliveMode.WhileProcessLives }, Cancellation);
+        var lost = new TaskCompletionSource<LeaseLostEventArgs>();
+        unpulsed.Lost += (_, args) => lost.SetResult(args);
+
+        Assert.Equal(0, Syscall.kill(broker.Pid, Signum.SIGSTOP));
+        try
+        {
+            Assert.Contains("does not answer", (await Wait.For(lost.Task, "Lost is raised")).Detail, StringComparison.Ordinal);
+        }
+        finally
+        {
+            Assert.Equal(0, Syscall.kill(broker.Pid, Signum.SIGCONT));
+        }
+
+        var forOperator = Operator(broker);
+        var before = TimeSpan.MaxValue;
+        await Wait.Until(IsRenewed, "the other lease is renewed again");
+        Assert.False(kept.LostToken.IsCancellationRequested);
+
+        async Task<bool> IsRenewed()
+        {
+            var seen = (await forOperator.GetLeaseAsync(new OperatorGetLeaseRequest { LeaseId = kept.Id }, cancellationToken: Cancellation)).Lease;
+            var remaining = seen.Remaining?.ToTimeSpan() ?? TimeSpan.Zero;
+            bool isRenewed = remaining > before;
+            before = remaining;
+            return isRenewed;
+        }
     }
 
     [Fact]
