@@ -31,6 +31,11 @@ internal sealed class HistoryQuery
     /// <exception cref="LeaseException">Invalid: the request says something that cannot be.</exception>
     public static HistoryQuery Read(V1.HistoryRequest request)
     {
+        if (request.Labels.Count > AcquireValidator.MaxLabels)
+        {
+            throw new LeaseException(LeaseError.Invalid, $"a lease has up to {AcquireValidator.MaxLabels} labels, so none has these {request.Labels.Count}") { Field = "labels" };
+        }
+
         var query = new HistoryQuery(request.Limit, request.NewestFirst);
         query.Add(request.LeaseId.Length > 0, "lease = {0}", request.LeaseId);
         query.Add(request.Device.Length > 0, "device = {0}", request.Device);

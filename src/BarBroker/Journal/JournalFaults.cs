@@ -24,6 +24,9 @@ internal static class JournalFaults
         _ => false,
     };
 
+    /// <summary>Met while answering: the question may be at fault, too, and no question may cost the journal.</summary>
+    public static bool IsOfTheFile(Exception exception) => exception is SqliteException { SqliteErrorCode: InputOutput or Corrupt or NotADatabase };
+
     /// <summary>What a person should read.</summary>
     public static string Text(Exception exception) => exception is SqliteException sqlite
         ? sqlite.SqliteErrorCode switch

@@ -144,7 +144,10 @@ internal sealed partial class JournalWriter
             catch (Exception exception)
             {
                 question.Refuse($"the journal cannot be read: {JournalFaults.Text(exception)}");
-                throw;
+                if (JournalFaults.IsOfTheFile(exception))
+                {
+                    throw;
+                }
             }
         }
     }

@@ -14,7 +14,7 @@ namespace BarBroker.Journal;
 internal sealed partial class JournalWriter : IDisposable
 {
     /// <summary>Entries that wait while the database cannot be written; more are lost, and counted.</summary>
-    public const int MaxWaiting = 50_000;
+    public const int MaxWaiting = 20_000;
 
     private const int BatchSize = 2000;
 
@@ -170,6 +170,7 @@ internal sealed partial class JournalWriter : IDisposable
 
     private void Finish()
     {
+        Cycle();
         lock (_gate)
         {
             _isStopped = true;

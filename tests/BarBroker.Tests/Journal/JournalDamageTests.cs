@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 using BarBroker.Configuration;
+using BarBroker.Journal;
 using BarBroker.Leases;
 using BarBroker.Linux;
 using BarBroker.Testing;
@@ -216,6 +217,20 @@ public sealed class JournalDamageTests : JournalTestBase
         Assert.Contains(await ReadAsync(journal), entry => Tells(entry, V1.HistoryKind.Granted, lease.Id));
         Assert.DoesNotContain(System.IO.Directory.GetFiles(left), file => file.EndsWith("-000000", StringComparison.Ordinal) && !file.Contains("ahead-", StringComparison.Ordinal));
         Assert.False(File.Exists(Path.Combine(left, "journal.ahead-2-000000")));
+    }
+
+    [Fact]
+    public async Task AskAsync_QuestionIsAtFault_CostsNothing()
+    {
+        var journal = Start();
+        var lease = Acquire();
+        await ReadAsync(journal);
+
+        await Assert.ThrowsAsync<LeaseException>(() => Wait.For(journal.AskAsync<int>(_ => throw new Microsoft.Data.Sqlite.SqliteException("no such thing", 1)), "the refusal"));
+
+        Assert.Contains(await ReadAsync(journal), entry => Tells(entry, V1.HistoryKind.Granted, lease.Id));
+        Assert.Equal(0ul, journal.Status().Errors);
+        Assert.Throws<LeaseException>(() => HistoryQuery.Read(new V1.HistoryRequest { Labels = { Enumerable.Range(0, 17).ToDictionary(i => $"l{i}", _ => "") } }));
     }
 
     private static void Fill(string file)
