@@ -19,7 +19,7 @@ cat >$dir/broker.json <<END
   "pools": [
     { "name": "queues", "devices": "lease?", "count": 2, "scrub": "0xa5a5a5a5",
       "buffers": [ { "bar": 2, "offset": "1MiB", "size": "4KiB", "stride": "64KiB" }, { "bar": 2, "offset": "1028KiB", "size": "60KiB", "stride": "64KiB" } ] },
-    { "name": "large", "devices": "lease0", "scrub": "0x00000000", "count": 1, "buffers": [ { "bar": 2, "offset": "32MiB", "size": "32MiB" } ] },
+    { "name": "large", "devices": "lease0", "scrub": "0x00000000", "count": 1, "buffers": [ { "bar": 2, "offset": "32MiB", "size": "4MiB" } ] },
     { "name": "huge", "buffers": [ { "bar": 2, "offset": "32MiB", "size": "64MiB" } ], "devices": "lease1" }
   ]
 }
@@ -33,17 +33,15 @@ check "what does not fit is not served" barctl pool show huge
 expect_grep "and it is told why" '^not served +by lease1: BAR 2 has 64 MiB, and the pool begins at 0x2000000 with 64 MiB'
 check_fails "nor leased" as alice barctl lease acquire -p huge
 
-# hold NAME USER: holds any slot until it is told to end.
-hold() {
-    as "$2" barctl -o jsonl lease acquire -p queues --wait 60s --label "name=$1" >"$dir/$1.out" 2>&1 &
-    eval "$1=$!"
-}
+# hold NAME USER: holds any slot until it is killed, or waits for one.
+hold() { as "$2" barctl -o jsonl lease acquire -p queues --wait 60s --ttl 10m --label "name=$1" >"$dir/$1.out" 2>&1 & }
+end() { kill "$(barctl -o jsonl lease list --label "name=$1" | sed -n 's/.*"pid":\([0-9]*\).*/\1/p')"; }
 slot_of() { barctl -o jsonl lease list --label "name=$1" | sed -n 's/.*"device":"\([^"]*\)".*"slot":\([0-9]*\).*/\1 \2/p'; }
 has() { test "$(slot_of "$1")" = "$2"; }
 
 expect_equal "before anybody had it, a slot is scrubbed" "lease0 slot 0" "$(as alice leaseprobe slot queues >$dir/first.out && sed -n '1s/ acquired.*//p' $dir/first.out)"
-expect_grep "its registers" '^buffer of 4096 bytes at \[0x100000, \+0x1000\): all 0xa5a5a5a5$' $dir/first.out
-expect_grep "and its memory" '^buffer of 61440 bytes at \[0x101000, \+0xf000\): all 0xa5a5a5a5$' $dir/first.out
+expect_grep "its registers" '^buffer of 4096 bytes at 0x100000\+0x1000: all 0xa5a5a5a5$' $dir/first.out
+expect_grep "and its memory" '^buffer of 61440 bytes at 0x101000\+0xf000: all 0xa5a5a5a5$' $dir/first.out
 check "somebody else gets the same slot" as bob leaseprobe slot queues
 expect_grep "and sees nothing of what the one before has left in its registers" '^buffer of 4096 .*: all 0xa5a5a5a5$'
 expect_grep "nor in its memory" '^buffer of 61440 .*: all 0xa5a5a5a5$'
@@ -61,7 +59,7 @@ expect_grep "which is said" 'pool queues on lease0 has no free slot'
 hold five alice
 queued() { test "$(barctl -o jsonl lease queue | grep -c '"pool":"queues"')" = 2; }
 check "the fifth waits for both devices" wait_until 20 "the queue" queued
-kill $three
+end three
 check "and gets the slot of the one that ends" wait_until 20 "a slot" has five "lease1 0"
 
 check_status "a range that reaches into the pool is refused" 5 as alice barctl lease acquire -d lease0 --bar 2 --range 0x110000+0x1000
@@ -70,14 +68,15 @@ check "what is no pool's is leased without one" as alice barctl run -d lease0 --
 check "the pools are told" barctl pool list
 cat /tmp/check.out
 
-check "32 MiB are scrubbed" as bob leaseprobe slot large
+check "4 MiB are scrubbed" as bob leaseprobe slot large
 sed 's/^/# /' /tmp/check.out
 check "and are again" as bob leaseprobe slot large
-expect_grep "with nothing of the owner before" '^buffer of 33554432 .*: all 0x00000000$'
+expect_grep "with nothing of the owner before" '^buffer of 4194304 .*: all 0x00000000$'
 sed 's/^/# /' /tmp/check.out
 
-# shellcheck disable=SC2154 # set by hold
-kill $one $two $four $five
+for name in one two four five; do end $name; done
+none() { test -z "$(barctl -o jsonl lease list)"; }
+check "all slots are given back" wait_until 20 "no leases" none
 kill $broker
 check "the daemon ends well" wait $broker
 done_testing
