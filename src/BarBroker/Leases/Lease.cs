@@ -92,6 +92,9 @@ internal sealed class Lease(ulong epoch, DeviceSlot slot, OwnerRecord owner, Acq
 
     public long RecallDeadline { get; set; } = Never;
 
+    /// <summary>When it will have to go by a recall that was decided and is made before the lock is left; <see cref="Deadline.Never"/> without one.</summary>
+    public long OwedDeadline { get; set; } = Never;
+
     public EndReason RecallReason { get; set; }
 
     public string RecallDetail { get; set; } = "";

@@ -3,7 +3,6 @@
 using System.Collections.Immutable;
 using BarBroker.Devices;
 using BarBroker.Leases;
-using Microsoft.Extensions.Time.Testing;
 
 namespace BarBroker.Tests.Leases;
 
@@ -31,7 +30,7 @@ internal sealed class LeaseFixture : ILeaseObserver, IDisposable
         Pump();
     }
 
-    public FakeTimeProvider Time { get; } = new();
+    public VirtualTime Time { get; } = new();
 
     public LeaseManager Manager { get; }
 
@@ -107,6 +106,8 @@ internal sealed class LeaseFixture : ILeaseObserver, IDisposable
     public void Dispose()
     {
         _subscription.Dispose();
+        // The meter is found by everybody who listens, and would keep all of this alive.
+        Manager.Metrics.Dispose();
         foreach (FakeDevice device in Devices)
             Assert.Empty(device.Violations);
     }

@@ -301,6 +301,32 @@ public sealed class LeaseWaitTests
     }
 
     [Fact]
+    public void Order_ReaderOfASize_ItsPlaceIsNotSharedWithReadersBehind()
+    {
+        using var f = new LeaseFixture(null, new FakeDevice("dev0", barSize: 4 * Page));
+        LeaseInfo holder = f.Active(Explicit(Pages(3, 1)));
+        Task<Grant> sized = Begin(f, Sized(4 * Page) with { Access = BufferAccess.ReadOnly }, Owner(1001));
+
+        // A size is given free bytes; what a reader gets there now would have to go first.
+        Assert.Equal(LeaseError.NoRoom, f.Refused(Explicit(Pages(0, 1)) with { Access = BufferAccess.ReadOnly }, Owner(1002)).Error);
+        f.Manager.End(holder.Id, EndReason.Operator, "");
+        f.Pump();
+
+        Assert.Equal(1001u, Wait(sized).Lease.Owner.Uid);
+    }
+
+    [Fact]
+    public void Place_TwoBuffersThatFitOnlyInOneWay_Granted()
+    {
+        using var f = new LeaseFixture(null, new FakeDevice("dev0", barSize: 4 * Page));
+
+        // The first where it fits best, at 0, would leave no aligned page for the second.
+        Grant grant = f.Acquire(Request(new BufferRequest(0, [], 3 * Page), new BufferRequest(0, [], Page, 4 * Page)));
+
+        Assert.Equal([Pages(1, 3), Pages(0, 1)], grant.Lease.Buffers.Select(static b => b.Ranges[0]));
+    }
+
+    [Fact]
     public void Order_DeviceOfOneUserAtATime_TheNextUserGetsItsTurn()
     {
         using var f = new LeaseFixture(null, new FakeDevice("dev0", RevocationDomain.Device));

@@ -229,7 +229,18 @@ internal sealed partial class LeaseBook
                 slot.Bars[taken!.Bar]!.Release(range, lease, quarantined: false);
         }
 
-        return null;
+        if (Arrange(slot, lease, request) is not { } arranged)
+            return null;
+        foreach (LeaseBuffer buffer in arranged)
+        {
+            foreach (BarRange range in buffer.Ranges)
+                slot.Bars[buffer.Bar]!.Take(range, lease, lease.IsReadOnly);
+        }
+
+        refusal = null;
+        lease.Buffers = [.. arranged];
+        _nextEpoch++;
+        return lease;
     }
 
     private static LeaseException? CheckSlot(DeviceSlot slot, uint uid)

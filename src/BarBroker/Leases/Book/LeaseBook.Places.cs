@@ -35,10 +35,36 @@ internal sealed partial class LeaseBook
         turn.Reserve(waiter);
     }
 
+    /// <summary>
+    /// Where several buffers of any place go beside each other in one BAR, the smallest hole for each in turn may leave none for the last. Looks for free ranges for all of
+    /// them; null if there are none.
+    /// </summary>
+    private static LeaseBuffer[]? Arrange(DeviceSlot slot, Lease lease, AcquireRequest request)
+    {
+        if (!request.Buffers.Where(static b => b.Size > 0).GroupBy(static b => (b.Bar, b.Of)).Any(static g => g.Skip(1).Any()))
+            return null;
+        LeaseBuffer?[] named = NamedBuffers(request);
+        var turn = new Turn(slot);
+        foreach (LeaseBuffer buffer in named.OfType<LeaseBuffer>())
+        {
+            if (buffer.Ranges.Any(r => slot.Bars[buffer.Bar]!.FindConflict(r, lease.IsReadOnly) is not null))
+                return null;
+            turn.Keep(buffer);
+        }
+
+        return new PlaceSearch(turn, request, static _ => HolderCost.Never).Find(named, []);
+    }
+
     private static void Forget(Waiter waiter)
     {
         waiter.Target = null;
         waiter.Place = [];
+        if (waiter.OwesRecall)
+        {
+            foreach (Lease lease in waiter.Victims)
+                lease.OwedDeadline = Deadline.Never;
+        }
+
         waiter.HasPreempted = waiter.OwesRecall = false;
         waiter.Victims = [];
     }
@@ -49,7 +75,7 @@ internal sealed partial class LeaseBook
         for (int i = 0; i < slot.Waiters.Count; i++)
         {
             Waiter waiter = slot.Waiters[i];
-            if (waiter.Target == slot && !(waiter.IsReadOnly && lease.IsReadOnly) && Overlap(waiter.Place, lease.Buffers))
+            if (waiter.Target == slot && ReachesInto(lease, waiter))
                 Move(waiter);
         }
     }
@@ -82,6 +108,17 @@ internal sealed partial class LeaseBook
         Forget(waiter);
     }
 
+    private static bool ReachesInto(Lease lease, Waiter waiter)
+    {
+        for (int i = 0; i < waiter.Place.Length; i++)
+        {
+            if (!(waiter.Shares(i) && lease.IsReadOnly) && Overlap([waiter.Place[i]], lease.Buffers))
+                return true;
+        }
+
+        return false;
+    }
+
     private static bool Overlap(ImmutableArray<LeaseBuffer> a, ImmutableArray<LeaseBuffer> b) =>
         a.Any(x => b.Any(y => x.Bar == y.Bar && x.Ranges.Any(r => y.Ranges.Any(s => r.Offset < s.End && s.Offset < r.End))));
 
@@ -95,6 +132,9 @@ internal sealed partial class LeaseBook
         {
             (waiter.Target, waiter.Place, waiter.Victims) = (taken.Slot, taken.Buffers, taken.Victims);
             waiter.HasPreempted = waiter.OwesRecall = true;
+            // For those behind they go anyway.
+            foreach (Lease lease in taken.Victims)
+                lease.OwedDeadline = now + _clock.Units(lease.Terms.RecallGrace);
         }
         else if (waiter.Target is null && Best(turn, waiter, isTaking: false, now) is { } place)
         {
@@ -107,7 +147,7 @@ internal sealed partial class LeaseBook
         Place? best = null;
         foreach (DeviceSlot slot in waiter.Slots)
         {
-            Turn there = slot == turn.Slot ? turn : Turn.AheadOf(slot, waiter);
+            Turn there = slot == turn.Slot ? turn : Turn.AheadOf(slot, waiter, uid => _accounts.GetValueOrDefault(uid));
             if (!there.IsTaken && FindPlace(there, waiter, isTaking, now) is { } place && (best is null || place.Cost.IsLessThan(best.Cost)))
                 best = place;
         }
@@ -129,46 +169,43 @@ internal sealed partial class LeaseBook
         DeviceSlot slot = turn.Slot;
         if (!slot.IsOpen || slot.Description!.Domain == RevocationDomain.None || CheckFit(waiter.Request, slot) is not null)
             return null;
-        int kept = turn.KeptCount;
-        LeaseBuffer?[] buffers = new LeaseBuffer?[waiter.Request.Buffers.Length];
-        bool found = FindBuffers(explicitOnes: true) && FindBuffers(explicitOnes: false);
-        turn.KeepOnly(kept);
-        if (!found)
+        LeaseBuffer?[] named = NamedBuffers(waiter.Request);
+        // What leases are taken from there would go to the one ahead.
+        if (isTaking && named.Any(b => b?.Ranges.Any(r => turn.IsKept(b.Bar, r)) == true))
             return null;
+        HashSet<Lease> inTheWay = HoldersOf(slot, waiter, named);
+        if (inTheWay.Any(l => CostOf(waiter, l, isTaking, now).IsNever))
+            return null;
+        int kept = turn.KeptCount;
+        foreach (LeaseBuffer buffer in named.OfType<LeaseBuffer>())
+            turn.Keep(buffer);
+        LeaseBuffer[]? buffers = new PlaceSearch(turn, waiter.Request, l => CostOf(waiter, l, isTaking, now)).Find(named, inTheWay);
+        turn.KeepOnly(kept);
+        return buffers is null ? null : PriceOf(slot, waiter, buffers, isTaking, now);
+    }
+
+    private Place? PriceOf(DeviceSlot slot, Waiter waiter, LeaseBuffer[] buffers, bool isTaking, long now)
+    {
         HashSet<Lease> holders = HoldersOf(slot, waiter, buffers);
         HolderCost[] costs = [.. holders.Select(l => CostOf(waiter, l, isTaking, now))];
         if (Array.Exists(costs, static c => c.IsNever))
             return null;
         ulong oldest = costs.Where(static c => c.Weight > 0).Select(static c => c.Age).DefaultIfEmpty(ulong.MaxValue).Min();
-        return new Place(slot, [.. buffers!], new HolderCost(costs.Sum(static c => c.Weight), oldest), isTaking ? [.. holders.Where(l => CostOfTaking(waiter, l, now).Weight > 0)] : []);
+        return new Place(slot, [.. buffers], new HolderCost(costs.Sum(static c => c.Weight), oldest), isTaking ? [.. holders.Where(l => CostOfTaking(waiter, l, now).Weight > 0)] : []);
+    }
 
-        // First what names its place, so that what does not is not put there.
-        bool FindBuffers(bool explicitOnes)
+    /// <summary>The buffers that name their place; null for the others.</summary>
+    private static LeaseBuffer?[] NamedBuffers(AcquireRequest request)
+    {
+        LeaseBuffer?[] named = new LeaseBuffer?[request.Buffers.Length];
+        for (int i = 0; i < named.Length; i++)
         {
-            for (int i = 0; i < buffers.Length; i++)
-            {
-                BufferRequest wanted = waiter.Request.Buffers[i];
-                if (wanted.Size == 0 != explicitOnes)
-                    continue;
-                ImmutableArray<BarRange> ranges = wanted.Ranges;
-                // What leases are taken from there would go to the one ahead.
-                if (explicitOnes && isTaking && ranges.Any(r => turn.IsKept(wanted.Bar, r)))
-                    return false;
-                if (!explicitOnes)
-                {
-                    RangeAllocator<Lease> bar = slot.Bars[wanted.Bar]!;
-                    if ((Follow(waiter.Request.Buffers, buffers, i) ?? bar.FindWindow(wanted.Size, wanted.Alignment, turn.Kept(wanted.Bar), l => CostOf(waiter, l, isTaking, now), out _, bar.Area(wanted.Of))) is not { } window)
-                        return false;
-                    ranges = [window];
-                }
-
-                buffers[i] = new LeaseBuffer(wanted.Bar, ranges, SizeOf(wanted));
-                foreach (BarRange range in ranges)
-                    turn.Keep(wanted.Bar, range);
-            }
-
-            return true;
+            BufferRequest wanted = request.Buffers[i];
+            if (wanted.Size == 0)
+                named[i] = new LeaseBuffer(wanted.Bar, wanted.Ranges, SizeOf(wanted));
         }
+
+        return named;
     }
 
     /// <summary>Who must go before the waiter can have the place.</summary>
@@ -177,9 +214,10 @@ internal sealed partial class LeaseBook
         HashSet<Lease> holders = [];
         for (int i = 0; i < place.Length; i++)
         {
-            bool shares = waiter.IsReadOnly && waiter.Request.Buffers[i].Size == 0;
-            foreach (BarRange range in place[i]!.Ranges)
-                holders.UnionWith(slot.Bars[place[i]!.Bar]!.HoldersIn(range).Where(l => !l.IsPlaceholder && !(shares && l.IsReadOnly && l.IsLive)));
+            if (place[i] is not { } buffer)
+                continue;
+            foreach (BarRange range in buffer.Ranges)
+                holders.UnionWith(slot.Bars[buffer.Bar]!.HoldersIn(range).Where(l => !l.IsPlaceholder && !(waiter.Shares(i) && l.IsReadOnly && l.IsLive)));
         }
 
         // Where ending one ends all, they are all in the way of what is not free; another user's are always.

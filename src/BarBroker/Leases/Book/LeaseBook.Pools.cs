@@ -92,7 +92,7 @@ internal sealed partial class LeaseBook
     }
 
     /// <summary>Where a buffer with slots has to be, for the slot that another one of the lease was given; null if it is free to choose.</summary>
-    private static BarRange? Follow(ImmutableArray<BufferRequest> wanted, LeaseBuffer?[] placed, int index)
+    internal static BarRange? Follow(ImmutableArray<BufferRequest> wanted, LeaseBuffer?[] placed, int index)
     {
         if (wanted[index].Of is not SlotBuffer slots)
             return null;

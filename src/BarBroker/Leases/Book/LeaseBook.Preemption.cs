@@ -12,7 +12,7 @@ internal sealed partial class LeaseBook
     {
         if (lease.State == LeaseState.Stuck)
             return HolderCost.Never;
-        if (!lease.IsLive || Math.Min(lease.RecallDeadline, lease.LifeDeadline) <= waiter.Due)
+        if (!lease.IsLive || Math.Min(Math.Min(lease.RecallDeadline, lease.LifeDeadline), lease.OwedDeadline) <= waiter.Due)
             return new HolderCost(0, lease.Epoch);
         bool isLower = lease.Terms.Priority < waiter.Priority;
         return isLower && now + _clock.Units(lease.Terms.RecallGrace) <= waiter.Due ? new HolderCost(1, lease.Epoch) : HolderCost.Never;
@@ -28,7 +28,10 @@ internal sealed partial class LeaseBook
                 continue;
             waiter.OwesRecall = false;
             foreach (Lease lease in waiter.Victims)
+            {
+                lease.OwedDeadline = Deadline.Never;
                 RecallLocked(lease, lease.Terms.RecallGrace, EndReason.Preempted, $"uid {waiter.Uid} needs the range, with priority {waiter.Priority}", now);
+            }
         }
     }
 }

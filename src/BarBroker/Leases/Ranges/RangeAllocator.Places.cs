@@ -77,6 +77,31 @@ internal sealed partial class RangeAllocator<T>
     /// </remarks>
     public BarRange? FindWindow(ulong size, ulong alignment, IReadOnlyList<BarRange> excluded, Func<T, HolderCost> costOf, out HolderCost cost, RangeArea<T>? area = null)
     {
+        BarRange? best = null;
+        HolderCost least = default;
+        Visit(size, alignment, excluded, costOf, area, window =>
+        {
+            if (best is not null && window.Weight > least.Weight)
+                return;
+            HolderCost found = window.Cost();
+            if (best is null || found.IsLessThan(least))
+                (best, least) = (new BarRange(window.Start, size), found);
+        });
+        cost = least;
+        return best;
+    }
+
+    /// <summary>All the windows that <see cref="FindWindow"/> looks at and that are possible, the best first.</summary>
+    public List<(BarRange Range, HolderCost Cost)> FindWindows(ulong size, ulong alignment, IReadOnlyList<BarRange> excluded, Func<T, HolderCost> costOf, RangeArea<T>? area = null)
+    {
+        List<(BarRange Range, HolderCost Cost)> windows = [];
+        Visit(size, alignment, excluded, costOf, area, window => windows.Add((new BarRange(window.Start, size), window.Cost())));
+        windows.Sort(static (a, b) => a.Cost.IsLessThan(b.Cost) ? -1 : b.Cost.IsLessThan(a.Cost) ? 1 : a.Range.Offset.CompareTo(b.Range.Offset));
+        return windows;
+    }
+
+    private void Visit(ulong size, ulong alignment, IReadOnlyList<BarRange> excluded, Func<T, HolderCost> costOf, RangeArea<T>? area, Action<Window> visit)
+    {
         alignment = Math.Max(alignment, _pageSize);
         ulong end = Size - (Size % _pageSize);
         RangePiece<T>[] pieces = [.. _pieces];
@@ -84,8 +109,6 @@ internal sealed partial class RangeAllocator<T>
         if (excluded.Count > 0)
             starts.Sort();
         var window = new Window(costOf, area ?? _rest);
-        BarRange? best = null;
-        cost = default;
         int first = 0, next = 0;
         foreach (ulong offset in starts)
         {
@@ -96,14 +119,10 @@ internal sealed partial class RangeAllocator<T>
                 window.Add(pieces[next]);
             for (; pieces[first].End <= start; first++)
                 window.Remove(pieces[first]);
-            if (!window.IsPossible || (best is not null && window.Weight > cost.Weight) || excluded.Any(r => r.Offset < start + size && start < r.End))
-                continue;
-            HolderCost found = window.Cost();
-            if (best is null || found.IsLessThan(cost))
-                (best, cost) = (new BarRange(start, size), found);
+            window.Start = start;
+            if (window.IsPossible && !excluded.Any(r => r.Offset < start + size && start < r.End))
+                visit(window);
         }
-
-        return best;
     }
 
     /// <summary>Who holds pieces of a window that moves up.</summary>
@@ -113,6 +132,8 @@ internal sealed partial class RangeAllocator<T>
         private int _impossible;
 
         public bool IsPossible => _impossible == 0;
+
+        public ulong Start { get; set; }
 
         public int Weight { get; private set; }
 

@@ -10,7 +10,13 @@ internal readonly record struct HolderCost(int Weight, ulong Age)
     /// <summary>It cannot be had.</summary>
     public static HolderCost Never { get; } = new(-1, 0);
 
+    /// <summary>There is nobody who would have to go.</summary>
+    public static HolderCost None { get; } = new(0, ulong.MaxValue);
+
     public bool IsNever => Weight < 0;
 
     public bool IsLessThan(HolderCost other) => Weight < other.Weight || (Weight == other.Weight && Age > other.Age);
+
+    /// <summary>Of both together.</summary>
+    public HolderCost Plus(HolderCost other) => new(Weight + other.Weight, Math.Min(Age, other.Age));
 }

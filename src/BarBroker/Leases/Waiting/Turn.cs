@@ -8,7 +8,7 @@ namespace BarBroker.Leases;
 internal sealed class Turn(DeviceSlot slot)
 {
     private readonly List<(int Bar, BarRange Range)> _kept = [];
-    private readonly List<(Waiter Waiter, LeaseBuffer Buffer)> _reserved = [];
+    private readonly List<(Waiter Waiter, LeaseBuffer Buffer, bool IsShared)> _reserved = [];
     private Dictionary<uint, (int Leases, UInt128 Bytes)>? _promised;
 
     public DeviceSlot Slot => slot;
@@ -19,13 +19,14 @@ internal sealed class Turn(DeviceSlot slot)
     public int KeptCount => _kept.Count;
 
     /// <summary>A turn that has come to this waiter, to find a place; nothing is reserved in the allocators.</summary>
-    public static Turn AheadOf(DeviceSlot slot, Waiter waiter)
+    public static Turn AheadOf(DeviceSlot slot, Waiter waiter, Func<uint, UidAccount?> accountOf)
     {
         var turn = new Turn(slot);
         for (int i = 0; i < slot.Waiters.Count && slot.Waiters[i] != waiter; i++)
         {
-            if (slot.Waiters[i].Target == slot)
-                turn.Note(slot.Waiters[i]);
+            Waiter ahead = slot.Waiters[i];
+            if (ahead.Target == slot && !turn.IsTaken && turn.Affords(ahead, accountOf(ahead.Uid)))
+                turn.Note(ahead);
         }
 
         return turn;
@@ -55,7 +56,11 @@ internal sealed class Turn(DeviceSlot slot)
 
     public List<BarRange> Kept(int bar) => [.. _kept.Where(k => k.Bar == bar).Select(static k => k.Range)];
 
-    public void Keep(int bar, BarRange range) => _kept.Add((bar, range));
+    public void Keep(LeaseBuffer buffer)
+    {
+        foreach (BarRange range in buffer.Ranges)
+            _kept.Add((buffer.Bar, range));
+    }
 
     public void KeepOnly(int count) => _kept.RemoveRange(count, _kept.Count - count);
 
@@ -63,32 +68,31 @@ internal sealed class Turn(DeviceSlot slot)
     public void Reserve(Waiter waiter)
     {
         Note(waiter);
-        var (leases, bytes) = (_promised ??= []).GetValueOrDefault(waiter.Uid);
-        _promised[waiter.Uid] = (leases + 1, bytes + waiter.Bytes);
-        foreach (LeaseBuffer buffer in waiter.Place)
+        for (int i = 0; i < waiter.Place.Length; i++)
         {
-            _reserved.Add((waiter, buffer));
+            LeaseBuffer buffer = waiter.Place[i];
+            bool isShared = waiter.Shares(i);
+            _reserved.Add((waiter, buffer, isShared));
             foreach (BarRange range in buffer.Ranges)
-                slot.Bars[buffer.Bar]!.Reserve(range, waiter.Placeholder, waiter.IsReadOnly);
+                slot.Bars[buffer.Bar]!.Reserve(range, waiter.Placeholder, isShared);
         }
     }
 
     public void Undo()
     {
-        foreach (var (waiter, buffer) in _reserved)
+        foreach (var (waiter, buffer, isShared) in _reserved)
         {
             foreach (BarRange range in buffer.Ranges)
-                slot.Bars[buffer.Bar]!.Unreserve(range, waiter.Placeholder, waiter.IsReadOnly);
+                slot.Bars[buffer.Bar]!.Unreserve(range, waiter.Placeholder, isShared);
         }
     }
 
     private void Note(Waiter waiter)
     {
         IsTaken |= slot.IsOtherUsers(waiter.Uid);
+        var (leases, bytes) = (_promised ??= []).GetValueOrDefault(waiter.Uid);
+        _promised[waiter.Uid] = (leases + 1, bytes + waiter.Bytes);
         foreach (LeaseBuffer buffer in waiter.Place)
-        {
-            foreach (BarRange range in buffer.Ranges)
-                Keep(buffer.Bar, range);
-        }
+            Keep(buffer);
     }
 }

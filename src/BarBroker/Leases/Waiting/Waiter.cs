@@ -25,6 +25,9 @@ internal sealed class Waiter(AcquireRequest request, OwnerRecord owner, LeaseTer
 
     public bool IsReadOnly => Request.Access == Devices.BufferAccess.ReadOnly && Request.Source?.Scrub is null;
 
+    /// <summary>Whether the buffer, once granted, may be on what other readers have: only where it names its place. A size is always given free bytes.</summary>
+    public bool Shares(int buffer) => IsReadOnly && Request.Buffers[buffer].Size == 0;
+
     public long Since { get; init; }
 
     /// <summary>From then on nobody is put ahead of it.</summary>

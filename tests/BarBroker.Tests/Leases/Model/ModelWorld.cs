@@ -161,7 +161,6 @@ internal sealed partial class ModelWorld : IDisposable
 
         foreach (Task<int> reset in _resets)
             _ = reset.Exception;
-        _fixture.Manager.Metrics.Dispose();
         _fixture.Dispose();
     }
 
