@@ -339,6 +339,9 @@ internal sealed partial class LeaseBook
         UidAccount account = Account(lease.Owner.Owner.Uid);
         account.Leases++;
         account.Bytes += bytes;
+        // Those of its waiters that are over their quota by this stand in nobody's way any more.
+        if (account.Waiting > 0)
+            WakeAll();
         _byId.Add(lease.Id, lease);
         lease.Slot.Leases.Add(lease);
         lease.Slot.LiveLeases++;

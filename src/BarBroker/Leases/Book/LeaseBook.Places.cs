@@ -130,6 +130,9 @@ internal sealed partial class LeaseBook
     {
         if (waiter.Terms.MayPreempt && Best(turn, waiter, isTaking: true, now) is { } taken)
         {
+            // Where it gives its place up there may be room for those behind it.
+            if (waiter.Target is { } former && former != taken.Slot)
+                Wake(former);
             (waiter.Target, waiter.Place, waiter.Victims) = (taken.Slot, taken.Buffers, taken.Victims);
             waiter.HasPreempted = waiter.OwesRecall = true;
             // For those behind they go anyway.

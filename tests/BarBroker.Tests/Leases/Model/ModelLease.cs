@@ -13,7 +13,14 @@ internal sealed class ModelLease
 
     public required string Id { get; init; }
 
+    public required ulong Epoch { get; init; }
+
     public required int Device { get; init; }
+
+    public required string Rule { get; set; }
+
+    /// <summary>Who was behind it in the queue when it was granted.</summary>
+    public required HashSet<string> Behind { get; init; }
 
     public required LeaseOwner Owner { get; init; }
 
@@ -29,6 +36,15 @@ internal sealed class ModelLease
 
     /// <summary>Calls whose answer is out.</summary>
     public List<PendingCall> Calls { get; } = [];
+
+    /// <summary>Calls that were not given up, answered or not.</summary>
+    public int Outstanding { get; set; }
+
+    /// <summary>Calls that were answered with the buffers, or that somebody else has them.</summary>
+    public List<PendingCall> Deliveries { get; } = [];
+
+    /// <summary>Tickets that another one took the place of.</summary>
+    public List<ReadOnlyMemory<byte>> OldTickets { get; } = [];
 
     /// <summary>The acquire was answered with a grant.</summary>
     public bool Granted { get; set; }
@@ -63,6 +79,11 @@ internal sealed class ModelLease
     public long RecallDeadline { get; set; } = Never;
 
     public EndReason RecallReason { get; set; }
+
+    public bool Acknowledged { get; set; }
+
+    /// <summary>As last seen: the revoke failed, or does not answer.</summary>
+    public bool Stuck { get; set; }
 
     /// <summary>None while it lives.</summary>
     public EndReason Decided { get; set; }

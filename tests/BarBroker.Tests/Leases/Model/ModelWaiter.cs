@@ -5,11 +5,14 @@ using BarBroker.Leases;
 namespace BarBroker.Tests.Leases.Model;
 
 /// <summary>An acquire that the model has seen wait. Times are milliseconds.</summary>
-internal sealed record ModelWaiter(string Name, AcquireRequest Request, LeaseOwner Owner, PendingCall Call, long Due)
+internal sealed record ModelWaiter(string Name, AcquireRequest Request, LeaseOwner Owner, long Since, long Due)
 {
     public const string Label = "waiter";
 
     public int Priority => Request.Priority ?? 0;
+
+    /// <summary>All with the same request id.</summary>
+    public List<PendingCall> Calls { get; } = [];
 
     /// <summary>In whose queues it is.</summary>
     public required int[] Devices { get; init; }
@@ -18,4 +21,11 @@ internal sealed record ModelWaiter(string Name, AcquireRequest Request, LeaseOwn
 
     /// <summary>Something has happened that ends its wait without a lease.</summary>
     public bool MayBeRefused { get; set; }
+
+    /// <summary>Its buffer may be on what other readers have.</summary>
+    public bool Shares(int buffer) => Request.Access == BarBroker.Devices.BufferAccess.ReadOnly && Request.Buffers[buffer].Size == 0;
+
+    public bool Equals(ModelWaiter? other) => ReferenceEquals(this, other);
+
+    public override int GetHashCode() => Name.GetHashCode(StringComparison.Ordinal);
 }

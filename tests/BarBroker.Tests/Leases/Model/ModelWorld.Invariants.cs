@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 using System.Collections.Immutable;
-using System.Numerics;
 using BarBroker.Devices;
 using BarBroker.Leases;
 
@@ -11,15 +10,10 @@ internal sealed partial class ModelWorld
 {
     private static readonly LeaseFilter Everything = LeaseFilter.All with { IncludeEnded = true };
 
-    private static IEnumerable<ulong> PagesOf(BarRange range)
-    {
-        for (ulong page = range.Offset / Page; page < range.End / Page; page++)
-            yield return page;
-    }
-
     /// <summary>Compares each lease with what the step may and must have done to it.</summary>
     private void Reconcile()
     {
+        CheckEvents();
         AdoptGranted();
         ExpectEndsOfWaits();
         Dictionary<string, LeaseInfo> infos = Manager.List(Everything).ToDictionary(static l => l.Id);
@@ -28,8 +22,9 @@ internal sealed partial class ModelWorld
         {
             if (!infos.TryGetValue(lease.Id, out LeaseInfo? info))
             {
-                Assert.True(ToldState(lease.Id) == LeaseState.Ended, $"{lease.Id} was forgotten before it ended");
-                Decide(lease, _fixture.Told.FindLast(l => l.Id == lease.Id)!.EndReason);
+                (LeaseState state, EndReason reason) = ToldLast(lease.Id);
+                Assert.True(state == LeaseState.Ended, $"{lease.Id} was forgotten before it ended");
+                Decide(lease, reason);
                 lease.Ended = true;
                 _leases.Remove(lease);
                 continue;
@@ -38,13 +33,19 @@ internal sealed partial class ModelWorld
             AdoptPreemption(lease, info);
             Decide(lease, info.EndReason);
             Assert.Equal(lease.Live, info.State < LeaseState.Revoking);
+            lease.Stuck = info.State == LeaseState.Stuck;
             if (lease.Live)
+            {
                 Assert.Equal(lease.State, info.State);
+                CheckInfo(lease, info);
+            }
+
             Assert.False(lease.Ended && info.State != LeaseState.Ended, $"{lease.Id} came back");
             lease.Ended = info.State == LeaseState.Ended;
             Assert.Equal((info.State, info.EndReason), ToldLast(lease.Id));
         }
 
+        ObserveQueues();
         _granted.Clear();
     }
 
@@ -83,7 +84,7 @@ internal sealed partial class ModelWorld
         if (reason == EndReason.None)
             return;
         foreach (PendingCall call in lease.Calls)
-            Assert.ThrowsAny<LeaseException>(() => LeaseFixture.Wait(call.Task));
+            call.Refusal();
         lease.Calls.Clear();
     }
 
@@ -91,7 +92,7 @@ internal sealed partial class ModelWorld
     {
         ImmutableArray<LeaseInfo> infos = Manager.List(Everything);
         Assert.True(infos.Count(static l => l.State == LeaseState.Ended) <= Options.EndedLeasesKept, "more ended leases than are to be kept");
-        Assert.All(_leases.Where(static l => l.Live), l => Assert.True(_now < l.LifeDeadline, $"{l.Id} lives after its maximum lifetime"));
+        Assert.All(_leases.Where(static l => l.Live), l => Assert.True(_now < l.LifeDeadline || _isBeforeSweep, $"{l.Id} lives after its maximum lifetime"));
         for (int d = 0; d < DeviceCount; d++)
         {
             FakeDevice fake = _fixture.Devices[d];
@@ -106,7 +107,6 @@ internal sealed partial class ModelWorld
             ImmutableArray<Segment> segments = Manager.Segments(fake.Name);
             foreach (BarUsage bar in device.Bars)
                 CheckBar(bar, held, [.. segments.Where(s => s.Bar == bar.Bar)]);
-            CheckQueue(d, device);
         }
     }
 
@@ -144,102 +144,5 @@ internal sealed partial class ModelWorld
 
         Assert.Equal(bar.Size, offset);
         Assert.Equal((free, leased, quarantined, largest), (bar.Free, bar.Leased, bar.Quarantined, bar.LargestFree));
-    }
-
-    private LeaseState? ToldState(string id) => ToldLast(id).State;
-
-    private (LeaseState State, EndReason Reason) ToldLast(string id)
-    {
-        LeaseInfo? last = _fixture.Told.FindLast(l => l.Id == id);
-        return last is null ? default : (last.State, last.EndReason);
-    }
-
-    private static ulong BytesOf(AcquireRequest request) => request.Buffers.Aggregate(0UL, static (sum, b) => sum + b.Size + b.Ranges.Aggregate(0UL, static (s, r) => s + r.Length));
-
-    private bool IsOverQuota(AcquireRequest request, LeaseOwner owner, ModelTerms terms)
-    {
-        ModelLease[] ofUid = [.. _leases.Where(l => !l.Ended && l.Owner.Uid == owner.Uid)];
-        return ofUid.Length >= terms.MaxLeases
-            || ofUid.Aggregate(BytesOf(request), static (sum, l) => sum + l.Bytes) > Options.MaxBytesPerUid;
-    }
-
-    private bool IsOtherUsers(int device, LeaseOwner owner) => device == 1 && _leases.Exists(l => !l.Ended && l.Device == device && l.Owner.Uid != owner.Uid);
-
-    private LeaseError? PredictRefusal(AcquireRequest request, int device, LeaseOwner owner)
-    {
-        if (_shuttingDown)
-            return LeaseError.Unavailable;
-        if (IsOverQuota(request, owner, TermsOf(owner)))
-            return LeaseError.Quota;
-        DeviceState state = Manager.Device(Name(device)).State;
-        if (state != DeviceState.Ready)
-            return LeaseError.Unavailable;
-        if (IsOtherUsers(device, owner))
-            return LeaseError.NoRoom;
-        return request.Buffers.All(b => HasRoom(device, b, request.Access)) ? null : LeaseError.NoRoom;
-    }
-
-    /// <param name="kept">What is kept for somebody else.</param>
-    private bool HasRoom(int device, BufferRequest buffer, BufferAccess access, IReadOnlyCollection<LeaseBuffer>? kept = null)
-    {
-        if (buffer.Size == 0)
-        {
-            if (kept?.Any(k => k.Bar == buffer.Bar && k.Ranges.Any(r => buffer.Ranges.Any(w => r.Offset < w.End && w.Offset < r.End))) == true)
-                return false;
-            bool shared = access == BufferAccess.ReadOnly;
-            return !_leases.Exists(l => !l.Ended && l.Device == device && !(shared && l.ReadOnly && l.Live)
-                && l.Buffers.Any(b => b.Bar == buffer.Bar && b.Ranges.Any(r => buffer.Ranges.Any(w => r.Offset < w.End && w.Offset < r.End))));
-        }
-
-        List<BarRange> usable = [.. Holes(device, buffer.Bar, buffer.Alignment, kept).Select(static h => h.Usable)];
-        return usable.Exists(u => u.Length >= buffer.Size) || (buffer.AllowSplit && usable.Aggregate(0UL, static (sum, u) => sum + u.Length) >= buffer.Size);
-    }
-
-    /// <summary>The holes before this lease, each with what of it starts aligned.</summary>
-    private List<(BarRange Hole, BarRange Usable)> Holes(int device, int bar, ulong alignment, IReadOnlyCollection<LeaseBuffer>? kept = null)
-    {
-        alignment = Math.Max(alignment, Page);
-        HashSet<ulong> taken = [.. _leases.Where(l => !l.Ended && l.Device == device).SelectMany(static l => l.Buffers).Where(b => b.Bar == bar).SelectMany(static b => b.Ranges).SelectMany(PagesOf)];
-        taken.UnionWith((kept ?? []).Where(k => k.Bar == bar).SelectMany(static k => k.Ranges).SelectMany(PagesOf));
-        ulong pages = bar == 0 ? 16UL : 64;
-        List<(BarRange, BarRange)> holes = [];
-        for (ulong start = 0; start < pages; start++)
-        {
-            ulong end = start;
-            while (end < pages && !taken.Contains(end))
-                end++;
-            if (end > start)
-            {
-                ulong aligned = (start * Page + alignment - 1) / alignment * alignment;
-                holes.Add((new BarRange(start * Page, (end - start) * Page), aligned < end * Page ? new BarRange(aligned, (end * Page) - aligned) : default));
-            }
-
-            start = end;
-        }
-
-        return holes;
-    }
-
-    /// <param name="isExact">Nothing was kept for anybody: the place is the one that the rule says.</param>
-    private void CheckPlace(int device, BufferRequest wanted, LeaseBuffer got, bool isExact)
-    {
-        Assert.Equal(wanted.Bar, got.Bar);
-        if (wanted.Size == 0)
-        {
-            Assert.Equal(wanted.Ranges, got.Ranges);
-            return;
-        }
-
-        Assert.Equal(wanted.Size, got.Size);
-        Assert.Equal(wanted.Size, got.Ranges.Aggregate(0UL, static (sum, r) => sum + r.Length));
-        Assert.True(wanted.AllowSplit || got.Ranges.Length == 1, "several ranges without leave");
-        Assert.All(got.Ranges, r => Assert.True(BitOperations.TrailingZeroCount(r.Offset | (1UL << 63)) >= BitOperations.TrailingZeroCount(Math.Max(wanted.Alignment, Page)), $"{r} is not aligned to 0x{wanted.Alignment:x}"));
-        if (!isExact)
-            return;
-        List<(BarRange Hole, BarRange Usable)> fits = [.. Holes(device, wanted.Bar, wanted.Alignment).Where(h => h.Usable.Length >= wanted.Size)];
-        if (fits.Count > 0)
-            Assert.Equal(fits.MinBy(static h => (h.Hole.Length, h.Hole.Offset)).Usable.Offset, Assert.Single(got.Ranges).Offset);
-        else
-            Assert.True(wanted.AllowSplit && got.Ranges.Length > 1, "several ranges without need");
     }
 }

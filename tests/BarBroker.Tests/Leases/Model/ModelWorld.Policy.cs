@@ -9,19 +9,36 @@ internal sealed partial class ModelWorld
     private static bool NamesRanges(AcquireRequest request) => request.Buffers.Any(static b => b.Size == 0);
 
     /// <summary>What the rules of <see cref="Options"/> and <see cref="Strict"/> come to.</summary>
-    private ModelTerms TermsOf(LeaseOwner owner) => (_strict, owner.Uid == ShortUid) switch
+    private ModelTerms TermsOf(LeaseOwner owner) => (_isStrict, owner.Uid == ShortUid) switch
     {
-        (false, false) => new ModelTerms(ModelLease.Never, 1_000, Options.MaxLeasesPerUid),
-        (false, true) => new ModelTerms(12_000, 3_000, 5),
-        (true, false) => new ModelTerms(ModelLease.Never, 1_000, Options.MaxLeasesPerUid, NotDevice: 1, SizedOnly: true),
-        (true, true) => new ModelTerms(6_000, 0, 3),
+        (false, false) => new ModelTerms("rest", ModelLease.Never, 1_000, Options.MaxLeasesPerUid, MaxHang: 15_000),
+        (false, true) => new ModelTerms("short", 12_000, 3_000, 5, MinHang: 2_000),
+        (true, false) => new ModelTerms("rest", ModelLease.Never, 0, Options.MaxLeasesPerUid, NotDevice: 1, SizedOnly: true),
+        (true, true) => new ModelTerms("short", 6_000, 0, 3),
     };
+
+    /// <summary>A bucket that holds as many as may come at once; false if it is empty. Only one user has one, the same by both policies.</summary>
+    private bool TakeRate(LeaseOwner owner)
+    {
+        if (owner.Uid != ShortUid)
+            return true;
+        _rate = Math.Min(Burst * 1000 / PerSecond, _rate + _now - _rateAt);
+        _rateAt = _now;
+        if (_rate < 1000 / PerSecond)
+        {
+            _tally.Count(Deed.RateLimited);
+            return false;
+        }
+
+        _rate -= 1000 / PerSecond;
+        return true;
+    }
 
     /// <summary>Another policy. Applied or not, it decides about all that comes; what lives hears of it only if it is applied.</summary>
     private void Reload(bool apply)
     {
-        _strict = !_strict;
-        Manager.Reconfigure(_strict ? Strict : Options);
+        _isStrict = !_isStrict;
+        Manager.Reconfigure(_isStrict ? Strict : Options);
         if (!apply)
             return;
         foreach (ModelLease lease in _leases.Where(static l => l.Live))
@@ -32,7 +49,10 @@ internal sealed partial class ModelWorld
             waiter.MayBeRefused |= waiter.Devices.Any(d => waiter.Terms.Refuses(d, NamesRanges(waiter.Request)));
         }
 
+        _isApplying = true;
         Manager.ApplyPolicy();
+        Reconcile();
+        _isApplying = false;
     }
 
     private void ExpectPolicy(ModelLease lease, ModelTerms terms)
@@ -44,6 +64,7 @@ internal sealed partial class ModelWorld
         }
 
         lease.Grace = terms.Grace;
+        lease.Rule = terms.Rule;
         long end = terms.Life == ModelLease.Never ? ModelLease.Never : lease.GrantedAt + terms.Life;
         if (end <= _now)
             ExpectEndByPolicy(lease, terms.Grace);
@@ -72,5 +93,6 @@ internal sealed partial class ModelWorld
             return;
         lease.LifeNotice = ModelLease.Never;
         ExpectRecall(lease, Math.Max(0, lease.LifeDeadline - _now), EndReason.Policy);
+        _tally.Count(Deed.EndOfLifeAnnounced);
     }
 }

@@ -14,6 +14,10 @@ internal sealed partial class ModelWorld : IDisposable
 {
     private const ulong Page = FakeDevice.Page;
     private const int DeviceCount = 3;
+
+    /// <summary>Of BAR 0. BAR 2 has four times as many.</summary>
+    public const int BarPages = 8;
+
     private const int OwnerCount = 4;
 
     /// <summary>The user whose leases have an end that no renewal moves.</summary>
@@ -21,19 +25,21 @@ internal sealed partial class ModelWorld : IDisposable
 
     private const int Patience = 2_000;
     private const int LastPriority = 3;
+    private const int PerSecond = 4;
+    private const int Burst = 8;
 
     private static readonly LeaseOptions Options = new()
     {
         DefaultTtl = TimeSpan.FromSeconds(8),
         MinTtl = TimeSpan.FromSeconds(1),
         MaxTtl = TimeSpan.FromSeconds(20),
-        TicketTtl = TimeSpan.FromSeconds(3),
+        TicketTtl = TimeSpan.FromSeconds(5),
         MaxLeasesPerUid = 6,
         MaxBytesPerUid = 40 * Page,
         EndedLeasesKept = 20,
         RevokeTimeout = TimeSpan.FromSeconds(2),
         RevokeRetryMax = TimeSpan.FromSeconds(2),
-        MaxWaitingPerUid = 4,
+        MaxWaitingPerUid = 5,
         WaitPatience = TimeSpan.FromMilliseconds(Patience),
         Rules =
         [
@@ -42,11 +48,14 @@ internal sealed partial class ModelWorld : IDisposable
                 MaxLeases = 5,
                 MaxLifetime = TimeSpan.FromSeconds(12),
                 RecallGrace = TimeSpan.FromSeconds(3),
+                MinHangLimit = TimeSpan.FromSeconds(2),
                 MaxPriority = LastPriority,
+                Rate = new AcquireRate(PerSecond, Burst),
             }),
             new PolicyRule("rest", PolicyMatch.Everybody, Lease: new LeaseRule
             {
                 RecallGrace = TimeSpan.FromSeconds(1),
+                MaxHangLimit = TimeSpan.FromSeconds(15),
                 MaxPriority = LastPriority,
                 MayPreempt = true,
             }),
@@ -58,12 +67,17 @@ internal sealed partial class ModelWorld : IDisposable
     {
         Rules =
         [
-            new PolicyRule("short", PolicyMatch.Everybody with { Users = [new NamedId(ShortUid, "")] }, Lease: new LeaseRule { MaxLeases = 3, MaxLifetime = TimeSpan.FromSeconds(6), MaxPriority = LastPriority }),
+            new PolicyRule("short", PolicyMatch.Everybody with { Users = [new NamedId(ShortUid, "")] }, Lease: new LeaseRule
+            {
+                MaxLeases = 3,
+                MaxLifetime = TimeSpan.FromSeconds(6),
+                MaxPriority = LastPriority,
+                Rate = new AcquireRate(PerSecond, Burst),
+            }),
             new PolicyRule("rest", PolicyMatch.Everybody, Lease: new LeaseRule
             {
                 Devices = ["dev0", "dev2"],
                 ExplicitRanges = false,
-                RecallGrace = TimeSpan.FromSeconds(1),
                 MaxPriority = LastPriority,
                 MayPreempt = true,
             }),
@@ -83,17 +97,22 @@ internal sealed partial class ModelWorld : IDisposable
     private long _stalledAt = -1;
     private int _depth;
     private bool _shuttingDown;
-    private bool _strict;
+    private bool _isStrict;
+
+    /// <summary>Many transitions at once: what was decided in one is not to be seen any more after the next.</summary>
+    private bool _isApplying;
+
+    private long _rate;
+    private long _rateAt;
 
     // An assertion that fails inside of a call to a device would be taken for a failed call.
     private Exception? _failureInside;
 
-    private readonly ISet<Enum> _seen;
+    private readonly Tally _tally;
 
-    /// <param name="seen">Receives every state and reason that was told.</param>
-    public ModelWorld(ISet<Enum> seen)
+    public ModelWorld(Tally tally)
     {
-        _seen = seen;
+        _tally = tally;
         Restart();
         for (int i = 0; i < OwnerCount; i++)
             ReplaceOwner(i);
@@ -153,12 +172,6 @@ internal sealed partial class ModelWorld : IDisposable
 
     public void Dispose()
     {
-        foreach (LeaseInfo lease in _fixture.Told)
-        {
-            _seen.Add(lease.State);
-            _seen.Add(lease.EndReason);
-        }
-
         foreach (Task<int> reset in _resets)
             _ = reset.Exception;
         _fixture.Dispose();
@@ -173,16 +186,21 @@ internal sealed partial class ModelWorld : IDisposable
     {
         _leases.Clear();
         _waiters.Clear();
-        _ahead.Clear();
-        _toldSeen = 0;
+        _places.Clear();
+        Array.ForEach(_order, static q => q.Clear());
+        _fresh.Clear();
+        _lastTold.Clear();
+        _toldSeen = _toldChecked = 0;
+        _rate = Burst * 1000 / PerSecond;
+        _rateAt = 0;
         _stalledAt = -1;
         _now = 0;
         _shuttingDown = false;
-        _strict = false;
+        _isStrict = false;
         Array.Clear(_blocked);
         Array.Clear(_cordons);
         DeviceRegistration[] devices = [.. Enumerable.Range(0, DeviceCount).Select(static d =>
-            new DeviceRegistration(new FakeDevice(Name(d), Domain(d), 16 * Page), AllowSharing: d == 2))];
+            new DeviceRegistration(new FakeDevice(Name(d), Domain(d), BarPages * Page), AllowSharing: d == 2))];
         _fixture = new LeaseFixture(Options, devices, _lastEpoch + 1);
         for (int d = 0; d < DeviceCount; d++)
             _fixture.Executor(Name(d)).Ran = OnRan;
@@ -213,6 +231,7 @@ internal sealed partial class ModelWorld : IDisposable
         AdoptGranted();
         if (command.Kind == DeviceCommandKind.Export && command.Lease!.Phase == ExportPhase.Done)
             Answered(_leases.Find(l => l.Id == command.Lease.Id));
+        Reconcile();
     }
 
     /// <summary>The device thread is through with the export: the acquire was granted, unless the lease was ended.</summary>
@@ -222,18 +241,9 @@ internal sealed partial class ModelWorld : IDisposable
             return;
         lease.Granted = true;
         lease.TtlDeadline = _now + lease.Ttl;
-        foreach (PendingCall call in lease.Calls)
-            TakeTicket(lease, LeaseFixture.Wait(call.Task));
+        // Those that want the buffers first: what they have fetched needs no ticket any more.
+        foreach (PendingCall call in lease.Calls.OrderBy(static c => c.Recipient is null))
+            Answer(lease, call);
         lease.Calls.Clear();
     }
-
-    private void TakeTicket(ModelLease lease, Grant grant)
-    {
-        Assert.Equal(lease.Id, grant.Lease.Id);
-        Assert.Equal(lease.Fetched ? 0 : 16, grant.Ticket.Length);
-        lease.Ticket = grant.Ticket;
-        lease.TicketDeadline = _now + (long)Options.TicketTtl.TotalMilliseconds;
-    }
-
-    private long GraceUntil(ModelLease lease) => _stalledAt < 0 ? -1 : _stalledAt + Math.Min(lease.Ttl, 2000);
 }

@@ -8,16 +8,28 @@ namespace BarBroker.Tests.Leases.Model;
 /// <summary>A step of a history. The numbers mean what the kind makes of them, by remainder, so that every operation fits every state.</summary>
 internal readonly record struct Operation(OperationKind Kind, int A, int B, int C, int D)
 {
-    private static readonly (int Weight, OperationKind Kind)[] Weights =
+    /// <summary>Everything goes wrong: few leases live long enough for somebody to wait for them.</summary>
+    private static readonly (int Weight, OperationKind Kind)[] Rough =
     [
-        (12, AcquireExplicit), (14, AcquireSized), (2, CancelAcquire), (14, AcquireWaiting), (1, CancelWait), (16, Redeem), (1, RedeemAsAnother), (10, Renew), (8, RenewWithProgress),
-        (1, RenewAsAnother), (8, Release), (1, ReleaseAsAnother), (4, End), (4, Recall), (2, OwnerExit), (14, PassTime), (2, Stall), (3, BlockDevice),
-        (4, UnblockDevice), (4, PumpOne), (2, FailRevokes), (2, FailCloses), (1, FailOpens), (2, FailExports), (4, HealDevice), (1, LoseDevice),
-        (1, ResetDevice), (1, Cordon), (2, Uncordon), (6, Interleave), (2, Reload), (1, Shutdown), (1, Crash),
+        (12, AcquireExplicit), (14, AcquireSized), (2, CancelAcquire), (14, AcquireWaiting), (1, CancelWait), (16, Redeem), (1, RedeemAsAnother), (1, AbandonDelivery),
+        (10, Renew), (8, RenewWithProgress), (1, RenewAsAnother), (8, Release), (1, ReleaseAsAnother), (4, End), (4, Recall), (3, Acknowledge), (2, OwnerExit), (14, PassTime),
+        (4, PassToDeadline), (2, Stall), (2, Suspend), (3, BlockDevice), (4, UnblockDevice), (4, PumpOne), (2, FailRevokes), (2, FailCloses), (1, FailOpens), (2, FailExports),
+        (4, HealDevice), (1, LoseDevice), (1, ResetDevice), (1, Cordon), (2, Uncordon), (6, Interleave), (2, Reload), (1, Shutdown), (1, Crash),
     ];
 
-    public static Gen<Operation> Gen { get; } = CsCheck.Gen.Select(
-        CsCheck.Gen.Frequency([.. Weights.Select(static w => (w.Weight, (IGen<OperationKind>)CsCheck.Gen.Const(w.Kind)))]),
+    /// <summary>Many want the same, and hold it: queues grow, places are kept, leases are recalled for others.</summary>
+    private static readonly (int Weight, OperationKind Kind)[] Crowded =
+    [
+        (9, AcquireExplicit), (12, AcquireSized), (1, CancelAcquire), (32, AcquireWaiting), (3, CancelWait), (16, Redeem), (1, AbandonDelivery), (4, Renew), (20, RenewWithProgress),
+        (7, Release), (2, End), (4, Recall), (4, Acknowledge), (8, PassTime), (4, PassToDeadline), (1, Stall), (1, Suspend), (2, BlockDevice), (4, UnblockDevice), (3, PumpOne),
+        (1, FailRevokes), (3, HealDevice), (1, Cordon), (3, Uncordon), (3, Interleave), (2, Reload),
+    ];
+
+    /// <summary>A history of one or the other sort.</summary>
+    public static Gen<Operation[]> History(int longest) => CsCheck.Gen.OneOf(Of(Rough).Array[1, longest], Of(Crowded).Array[1, longest]);
+
+    private static Gen<Operation> Of((int Weight, OperationKind Kind)[] weights) => CsCheck.Gen.Select(
+        CsCheck.Gen.Frequency([.. weights.Select(static w => (w.Weight, (IGen<OperationKind>)CsCheck.Gen.Const(w.Kind)))]),
         CsCheck.Gen.Int[0, 1023],
         CsCheck.Gen.Int[0, 1023],
         CsCheck.Gen.Int[0, 1023],
