@@ -55,11 +55,8 @@ internal sealed partial class ModelWorld
         ModelWaiter[] begun = [.. preempting.Where(w => !(_places.GetValueOrDefault(w.Name) is { HasPreempted: true } before && before.IsSamePlace(places[w.Name])))];
         if (begun.Length == 1 && !_isApplying)
             CheckFewest(begun[0], places);
-        foreach (ModelWaiter waiter in _waiters.Where(w => w.Since == _now && !_places.ContainsKey(w.Name) && places.GetValueOrDefault(w.Name) is { IsKept: true, HasPreempted: false }))
-        {
-            if (_newVictims.Count == 0 && !_isApplying)
-                CheckNotPreempting(waiter, places);
-        }
+        if (_queued is { } newest && _newVictims.Count == 0 && places.GetValueOrDefault(newest.Name) is { IsKept: true, HasPreempted: false })
+            CheckNotPreempting(newest, places);
     }
 
     private void CheckFewest(ModelWaiter waiter, Dictionary<string, ModelPlace> places)

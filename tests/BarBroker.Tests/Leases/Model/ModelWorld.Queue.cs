@@ -21,6 +21,9 @@ internal sealed partial class ModelWorld
 
     private Dictionary<string, ModelPlace> _places = [];
 
+    /// <summary>Has begun to wait since the last look.</summary>
+    private ModelWaiter? _queued;
+
     /// <summary>A newcomer is put ahead of those of lower priority, but not of a senior, nor of anybody ahead of that one.</summary>
     private int Insertion(int device, int priority)
     {
@@ -43,6 +46,7 @@ internal sealed partial class ModelWorld
         if (!Manager.Waiting(LeaseFilter.All).Any(w => w.Labels[ModelWaiter.Label] == waiter.Name))
             return;
         Assert.True(alreadyWaiting < Options.MaxWaitingPerUid, $"uid {waiter.Owner.Uid} has more acquires that wait than its quota");
+        _queued = waiter;
         foreach (int device in waiter.Devices)
         {
             int index = Insertion(device, waiter.Priority);
@@ -92,6 +96,7 @@ internal sealed partial class ModelWorld
         }
 
         _places = places;
+        _queued = null;
         _fresh.Clear();
         _newVictims.Clear();
     }
