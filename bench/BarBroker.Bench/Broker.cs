@@ -6,7 +6,7 @@ using System.Net.Sockets;
 
 namespace BarBroker.Bench;
 
-/// <summary>A broker of the benchmark's own, on a simulated device.</summary>
+/// <summary>A broker of the benchmark's own, on a simulated device; with a second one, sim1, that misbehaves as told.</summary>
 internal sealed class Broker : IDisposable
 {
     private const string Settings = """
@@ -14,17 +14,19 @@ internal sealed class Broker : IDisposable
           "metrics": { "enabled": false },
           "leases": { "maxTtl": "1h" },
           "limits": { "leasesPerUid": 100000, "connectionsPerUid": 1024, "bytesPerUid": "64GiB" },
-          "devices": [ { "name": "sim0", "kind": "simulated", "bars": [ { "index": 0, "size": "1GiB" } ] } ]
+          "devices": [ { "name": "sim0", "kind": "simulated", "bars": [ { "index": 0, "size": "1GiB" } ] }SECOND ]
         }
         """;
 
+    private const string SecondDevice = """, { "name": "sim1", "kind": "simulated", "bars": [ { "index": 0, "size": "1GiB" } ], "faults": "FAULTS" }""";
+
     private readonly Process _process;
 
-    public Broker(string program)
+    public Broker(string program, bool hasSecond = false)
     {
         RuntimeDirectory = Directory.CreateTempSubdirectory("barbroker-bench-").FullName;
         string configuration = Path.Combine(RuntimeDirectory, "broker.json");
-        File.WriteAllText(configuration, Settings);
+        File.WriteAllText(configuration, Settings.Replace("SECOND", hasSecond ? SecondDevice.Replace("FAULTS", Faults, StringComparison.Ordinal) : "", StringComparison.Ordinal));
         long begin = Stopwatch.GetTimestamp();
         // Its log goes to a file: reading it would take one of the processors away from what is measured.
         _process = Process.Start("/bin/sh", ["-c", "exec \"$0\" --config \"$1\" --runtime-dir \"$2\" 2>\"$2/log\"", program, configuration, RuntimeDirectory])
@@ -34,6 +36,9 @@ internal sealed class Broker : IDisposable
     }
 
     public string RuntimeDirectory { get; }
+
+    /// <summary>What sim1 does wrong; nothing while there is no such file.</summary>
+    public string Faults => Path.Combine(RuntimeDirectory, "faults");
 
     /// <summary>From exec until all sockets take connections.</summary>
     public TimeSpan ReadyAfter { get; }

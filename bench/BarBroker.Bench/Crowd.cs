@@ -25,11 +25,11 @@ internal sealed class Crowd : IDisposable
     }
 
     /// <summary>Acquires leases of a page each, 32 requests under way at a time, and fetches and closes their fds.</summary>
-    public async Task GrowAsync(Broker broker, int leases)
+    public async Task GrowAsync(Broker broker, int leases, string device = "sim0", int ttlSeconds = 30)
     {
         using var redeemer = new Redeemer(broker);
         var service = new LeaseService.LeaseServiceClient(_channel);
-        var request = new AcquireRequest { Device = "sim0", Buffers = { new BufferRequest { Bar = 0, Size = 4096 } }, Ttl = Duration.FromTimeSpan(TimeSpan.FromSeconds(30)) };
+        var request = new AcquireRequest { Device = device, Buffers = { new BufferRequest { Bar = 0, Size = 4096 } }, Ttl = Duration.FromTimeSpan(TimeSpan.FromSeconds(ttlSeconds)) };
         var ids = new List<string>(leases);
         foreach (int[] batch in Enumerable.Range(0, leases).Chunk(32))
         {
@@ -67,6 +67,27 @@ internal sealed class Crowd : IDisposable
         }
 
         return beats;
+    }
+
+    /// <summary>Heartbeats, message after message, until it is over; how long each message waited for its answer from the time on that counts.</summary>
+    public async Task<Samples> BeatUntilAsync(Func<bool> counts, Task over)
+    {
+        var samples = new Samples(10_000);
+        for (int i = 0; !over.IsCompleted; i++)
+        {
+            long begin = Stopwatch.GetTimestamp();
+            await BeatAsync(_messages[i % _messages.Count]);
+            if (counts())
+            {
+                samples.AddSince(begin);
+            }
+            else
+            {
+                await Task.Delay(10);
+            }
+        }
+
+        return samples;
     }
 
     /// <summary>Heartbeats at the pace of a 30 s TTL (each lease every 10 s) for that long; returns the broker's share of a core.</summary>

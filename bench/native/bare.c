@@ -4,6 +4,11 @@
 // later the first truncates it, which ends every access, while a third has it mapped. Prints one line a figure: name, median in nanoseconds.
 //
 //   bare ROUNDS SIZE
+//
+// or what a simulated device does to revoke COUNT buffers of a page, one after the other, each after a pause: their content goes back to the device's memory, then they are
+// truncated, looked at and closed. Prints how long all of them took.
+//
+//   bare revokes COUNT PAUSE-MICROSECONDS
 
 #define _GNU_SOURCE
 #include <errno.h>
@@ -15,6 +20,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -146,8 +152,40 @@ static void report(const char *name, uint64_t *samples, int count)
     printf("%s %llu\n", name, (unsigned long long)samples[count / 2]);
 }
 
+static int revokes(int count, long pause)
+{
+    enum { PAGE = 4096 };
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0)
+        die("getrlimit");
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
+    int bar = memfd_create("bar", MFD_CLOEXEC), *buffer = calloc((size_t)count, sizeof *buffer);
+    if (bar < 0 || ftruncate(bar, (off_t)count * PAGE) != 0)
+        die("memfd_create");
+    for (int i = 0; i < count; i++) {
+        buffer[i] = memfd_create("buffer", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+        if (buffer[i] < 0 || ftruncate(buffer[i], PAGE) != 0 || fcntl(buffer[i], F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SEAL) != 0 || pwrite(buffer[i], "x", 1, 0) != 1)
+            die("memfd_create");
+    }
+    struct timespec wait = { pause / 1000000, pause % 1000000 * 1000 };
+    static char content[PAGE];
+    uint64_t begin = now();
+    for (int i = 0; i < count; i++) {
+        if (pause > 0)
+            nanosleep(&wait, NULL);
+        if (pread(buffer[i], content, PAGE, 0) != PAGE || pwrite(bar, content, PAGE, (off_t)i * PAGE) != PAGE || ftruncate(buffer[i], 0) != 0 || lseek(buffer[i], 0, SEEK_END) != 0)
+            die("revoke");
+        close(buffer[i]);
+    }
+    printf("revokes %llu\n", (unsigned long long)(now() - begin));
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
+    if (argc == 4 && strcmp(argv[1], "revokes") == 0)
+        return revokes(atoi(argv[2]), atol(argv[3]));
     if (argc != 3) {
         fprintf(stderr, "usage: bare ROUNDS SIZE\n");
         return 2;

@@ -20,6 +20,5 @@ internal static class BarctlCommand
         ReloadCommand.Create(),
         PolicyCommands.Create(),
         DoctorCommand.Create(),
-        CompletionCommand.Create(),
     };
 }

@@ -31,7 +31,9 @@ internal sealed record LeaseDocument(
     string RecallDetail,
     bool RecallAcknowledged,
     string? Pool,
-    uint? Slot)
+    uint? Slot,
+    double? StuckForSeconds,
+    IReadOnlyList<EscalationDocument> Escalations)
 {
     public static LeaseDocument From(V1.Lease lease) => new(
         lease.Id,
@@ -59,7 +61,9 @@ internal sealed record LeaseDocument(
         lease.RecallDetail,
         lease.RecallAcknowledged,
         lease.Pool.Length > 0 ? lease.Pool : null,
-        lease.Slot);
+        lease.Slot,
+        Seconds(lease.StuckFor),
+        [.. lease.Escalations.Select(EscalationDocument.From)]);
 
     private static double? Seconds(Duration? duration) => duration?.ToTimeSpan().TotalSeconds;
 }

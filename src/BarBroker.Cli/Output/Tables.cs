@@ -32,6 +32,10 @@ internal static class Tables
         }
 
         screen.Write(table);
+        foreach (var lease in leases.Where(static lease => lease.StuckForSeconds is not null))
+        {
+            screen.WriteLine(Words.Printable($"{lease.Id} has been stuck for {Words.Seconds(lease.StuckForSeconds)}: {lease.RevokeError}"));
+        }
     }
 
     public static void Waiting(IAnsiConsole screen, IReadOnlyCollection<WaitingDocument> waiting)
@@ -91,6 +95,12 @@ internal static class Tables
         Add(table, "hang limit", lease.HangLimitSeconds is { } limit ? Words.Seconds(limit) : null);
         Add(table, "age", Words.Seconds(lease.AgeSeconds));
         Add(table, "revoke", lease.RevokeAttempts > 0 ? $"{lease.RevokeAttempts} attempts failed" : null, lease.RevokeError);
+        Add(table, "stuck", lease.StuckForSeconds is { } stuck ? $"for {Words.Seconds(stuck)}" : null);
+        foreach (var step in lease.Escalations)
+        {
+            Add(table, step.Step, $"{step.Outcome} {Words.Seconds(step.AgeSeconds)} ago", step.Detail);
+        }
+
         screen.Write(table);
     }
 

@@ -31,19 +31,35 @@ public sealed record FileHolder(int Pid, string Name, string File)
         {
             if (int.TryParse(Path.GetFileName(process), CultureInfo.InvariantCulture, out int pid) && pid != Environment.ProcessId)
             {
-                found.AddRange(Matches(process, match).Distinct().Select(file => new FileHolder(pid, ProcessName.Of(pid, procRoot), file)));
+                found.AddRange(Descriptors(process).SelectMany(directory => Matches(directory, match)).Distinct().Select(file => new FileHolder(pid, ProcessName.Of(pid, procRoot), file)));
             }
         }
 
         return found;
     }
 
-    private static List<string> Matches(string process, Func<string, string, string?> match)
+    /// <summary>Where the first thread has ended, the others may have the files that it had: they show them, and it does not.</summary>
+    private static IEnumerable<string> Descriptors(string process)
+    {
+        string threads = Path.Combine(process, "task");
+        try
+        {
+            return ProcessEnd.IsEnding(int.Parse(Path.GetFileName(process), CultureInfo.InvariantCulture), Path.GetDirectoryName(process)!)
+                ? Directory.GetDirectories(threads).Select(static thread => Path.Combine(thread, "fd"))
+                : [Path.Combine(process, "fd")];
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return [];
+        }
+    }
+
+    private static List<string> Matches(string descriptors, Func<string, string, string?> match)
     {
         var files = new List<string>();
         try
         {
-            foreach (string entry in Directory.EnumerateFileSystemEntries(Path.Combine(process, "fd")))
+            foreach (string entry in Directory.EnumerateFileSystemEntries(descriptors))
             {
                 if (new FileInfo(entry).LinkTarget is { } target && match(entry, target) is { } file)
                 {

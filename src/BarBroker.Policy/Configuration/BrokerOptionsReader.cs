@@ -130,6 +130,7 @@ internal static class BrokerOptionsReader
             TicketTtl = leases.Duration("ticketTtl", defaults.TicketTtl, shortest, TimeSpan.FromMinutes(10)),
             RevokeTimeout = leases.Duration("revokeTimeout", defaults.RevokeTimeout, shortest, TimeSpan.FromMinutes(10)),
             EndedLeasesKept = leases.Number("endedKept", defaults.EndedLeasesKept, 0, 1_000_000),
+            Escalation = EscalationReader.Read(leases.Section("escalation")),
             MaxLeasesPerUid = limits.Number("leasesPerUid", defaults.MaxLeasesPerUid, 1, 1_000_000),
             MaxWaitingPerUid = limits.Number("waitingPerUid", defaults.MaxWaitingPerUid, 0, 1_000_000),
             WaitPatience = leases.Duration("waitPatience", defaults.WaitPatience, TimeSpan.Zero, longest),

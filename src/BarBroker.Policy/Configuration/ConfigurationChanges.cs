@@ -21,6 +21,7 @@ internal sealed record ConfigurationChanges(ImmutableArray<string> Reloadable, I
             .Compare("leases.maxTtl", inForce.MaxTtl, read.Leases.MaxTtl)
             .Compare("leases.ticketTtl", inForce.TicketTtl, read.Leases.TicketTtl)
             .Compare("leases.revokeTimeout", inForce.RevokeTimeout, read.Leases.RevokeTimeout)
+            .Compare("leases.escalation", inForce.Escalation, read.Leases.Escalation)
             .Compare("leases.endedKept", inForce.EndedLeasesKept, read.Leases.EndedLeasesKept)
             .Compare("limits.leasesPerUid", inForce.MaxLeasesPerUid, read.Leases.MaxLeasesPerUid)
             .Compare("leases.waitPatience", inForce.WaitPatience, read.Leases.WaitPatience)

@@ -93,6 +93,14 @@ internal sealed class ObjectReader
         return InBounds(node, duration, otherwise, min, max, Quantity.Format);
     }
 
+    /// <summary>As above; "never" is null.</summary>
+    public TimeSpan? DurationOrNever(string name, TimeSpan? otherwise, TimeSpan min, TimeSpan max) => Find(name) switch
+    {
+        null => otherwise,
+        { Kind: ConfigNodeKind.Text, Text: "never" } => null,
+        _ => Duration(name, otherwise ?? min, min, max),
+    };
+
     public ulong Size(string name, ulong otherwise, ulong min, ulong max)
     {
         if (Find(name) is not { } node)

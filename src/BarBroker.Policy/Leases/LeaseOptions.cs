@@ -45,4 +45,6 @@ internal sealed record LeaseOptions
     public TimeSpan RevokeRetryMin { get; init; } = TimeSpan.FromMilliseconds(100);
 
     public TimeSpan RevokeRetryMax { get; init; } = TimeSpan.FromSeconds(30);
+
+    public EscalationOptions Escalation { get; init; } = new();
 }

@@ -53,9 +53,11 @@ internal sealed class BrokerHost : IAsyncDisposable
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = CloseTimeout);
         var logs = _logs = LoggerFactory.Create(logging);
         _log = logs.CreateLogger<BrokerHost>();
+        _options = options = Inherit(options, directory);
         var epochs = new EpochReserve(options.StateDirectory, logs.CreateLogger<EpochReserve>(), () => _fault.TrySetResult("no epochs are left"));
         Leases = new LeaseManager(options.Leases, options.Devices.Select(entry => DeviceFactory.Create(entry, options.Leases.RevokeTimeout)), epochs.First, time);
         _registry = new ClientRegistry(Leases.OwnerExited, logs.CreateLogger<ClientRegistry>());
+        Leases.UseKiller(new ClientKiller(_registry, logs.CreateLogger<ClientKiller>()));
         var healthService = new HealthServiceImpl();
         _health = new HealthReporter(healthService);
         _leaseLog = new LeaseLog(logs.CreateLogger<LeaseLog>());
@@ -223,6 +225,29 @@ internal sealed class BrokerHost : IAsyncDisposable
 
         // Writes what is still queued.
         _logs.Dispose();
+    }
+
+    /// <summary>From a broker that was killed and whose files are open still: its socket files would seem to be answered on, and its metrics listener holds the port.</summary>
+    private BrokerOptions Inherit(BrokerOptions options, RuntimeDirectory directory)
+    {
+        if (directory.Predecessor is not { } predecessor)
+        {
+            return options;
+        }
+
+        HostLog.TookOver(_log, predecessor);
+        foreach (string socket in new[] { options.ClientSocket, options.OperatorSocket, options.FdSocket })
+        {
+            File.Delete(socket);
+        }
+
+        if (options.Metrics is not { } metrics || BrokerWeb.IsFree(metrics))
+        {
+            return options;
+        }
+
+        HostLog.MetricsHeld(_log, metrics, predecessor);
+        return options with { Metrics = null };
     }
 
     private void WarnOfDevices()

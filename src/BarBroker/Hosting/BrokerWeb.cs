@@ -110,6 +110,20 @@ internal static class BrokerWeb
         }
     }
 
+    /// <summary>Whether nobody listens there.</summary>
+    public static bool IsFree(IPEndPoint endpoint)
+    {
+        try
+        {
+            SocketTransportOptions.CreateDefaultBoundListenSocket(endpoint).Dispose();
+            return true;
+        }
+        catch (SocketException)
+        {
+            return false;
+        }
+    }
+
     private static void Add(ListenOptions listen, ConnectionGate gate)
     {
         listen.Protocols = HttpProtocols.Http2;

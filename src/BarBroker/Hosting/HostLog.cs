@@ -33,4 +33,10 @@ internal static partial class HostLog
 
     [LoggerMessage(EventId = 408, Level = LogLevel.Warning, Message = "The service manager could not be told how the broker is doing: NOTIFY_SOCKET does not take it")]
     public static partial void NotToldServiceManager(ILogger log, Exception exception);
+
+    [LoggerMessage(EventId = 409, Level = LogLevel.Warning, Message = "The broker before this one, process {Predecessor}, was killed while the kernel kept a thread of it; until the kernel lets go of that, its devices are busy, its leases on them go on, and its clients hear nothing")]
+    public static partial void TookOver(ILogger log, int predecessor);
+
+    [LoggerMessage(EventId = 410, Level = LogLevel.Error, Message = "Metrics are not served until the next start: {Endpoint} is held by process {Predecessor}, too")]
+    public static partial void MetricsHeld(ILogger log, System.Net.IPEndPoint endpoint, int predecessor);
 }

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
+using System.Diagnostics;
 using System.Globalization;
 using System.Text;
 using BarBroker.Linux;
+using BarBroker.Linux.Processes;
 using Microsoft.Win32.SafeHandles;
 
 namespace BarBroker.Hosting;
@@ -14,9 +16,19 @@ internal sealed class RuntimeDirectory : IDisposable
         UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute
         | UnixFileMode.GroupRead | UnixFileMode.GroupExecute | UnixFileMode.OtherRead | UnixFileMode.OtherExecute;
 
+    private static readonly TimeSpan _turnPatience = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan _deathPatience = TimeSpan.FromSeconds(1);
+
     private readonly FileStream _lock;
 
-    private RuntimeDirectory(FileStream file) => _lock = file;
+    private RuntimeDirectory(FileStream file, int? predecessor = null)
+    {
+        _lock = file;
+        Predecessor = predecessor;
+    }
+
+    /// <summary>The broker that had the directory before and is not quite over: killed, and kept by the kernel. It holds its files, and so its devices, until that lets go. Null: none.</summary>
+    public int? Predecessor { get; }
 
     /// <summary>Makes the directory where it is missing, and takes its lock.</summary>
     /// <exception cref="StartupException">Another broker has it, or it cannot be used.</exception>
@@ -37,23 +49,14 @@ internal sealed class RuntimeDirectory : IDisposable
 
         try
         {
-            // FileShare.None is flock(LOCK_EX | LOCK_NB), and the kernel drops it with the process. The file stays: removing it would let two
-            // brokers each lock a file of that name.
-            var held = new FileStream(file, new FileStreamOptions
-            {
-                Mode = FileMode.OpenOrCreate,
-                Access = FileAccess.ReadWrite,
-                Share = FileShare.None,
-                BufferSize = 0,
-                UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
-            });
-            held.SetLength(0);
-            held.Write(Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{Environment.ProcessId}\n")));
-            return new RuntimeDirectory(held);
+            // One at a time, so that nobody locks a file that is just being replaced.
+            using var turn = TakeTurn($"{file}.turn");
+            return Lock(file);
         }
         catch (IOException exception)
         {
-            throw new StartupException($"The runtime directory {path} is in use: another broker holds {file}{Holder(file)}. Stop that one, or choose another directory with --runtime-dir.", exception);
+            string holder = Holder(file) is { } pid ? $" (process {pid})" : "";
+            throw new StartupException($"The runtime directory {path} is in use: another broker holds {file}{holder}. Stop that one, or choose another directory with --runtime-dir.", exception);
         }
         catch (UnauthorizedAccessException exception)
         {
@@ -63,7 +66,75 @@ internal sealed class RuntimeDirectory : IDisposable
 
     public void Dispose() => _lock.Dispose();
 
-    private static string Holder(string file)
+    /// <remarks>
+    /// The kernel drops the lock with the last thread of the process that has it. The file stays: removing it would let two brokers each lock a file of that name. Only where its holder
+    /// is killed, and a thread of it is kept by the kernel, another file takes its place: that process runs no code any more, so it does nothing with the directory.
+    /// </remarks>
+    private static RuntimeDirectory Lock(string file)
+    {
+        var since = Stopwatch.StartNew();
+        while (true)
+        {
+            try
+            {
+                return new RuntimeDirectory(Write(Open(file)));
+            }
+            catch (IOException) when (Holder(file) is { } predecessor && ProcessEnd.HasBegun(predecessor) && since.Elapsed < _turnPatience)
+            {
+                // Mostly all of it goes in a moment, and the lock with it.
+                if (since.Elapsed > _deathPatience && ProcessEnd.IsEnding(predecessor))
+                {
+                    return Replace(file, predecessor);
+                }
+
+                Thread.Sleep(10);
+            }
+        }
+    }
+
+    private static RuntimeDirectory Replace(string file, int predecessor)
+    {
+        string next = $"{file}.next";
+        var held = Write(Open(next));
+        File.Move(next, file, overwrite: true);
+        return new RuntimeDirectory(held, predecessor);
+    }
+
+    /// <summary>FileShare.None is flock(LOCK_EX | LOCK_NB).</summary>
+    private static FileStream Open(string file) => new(file, new FileStreamOptions
+    {
+        Mode = FileMode.OpenOrCreate,
+        Access = FileAccess.ReadWrite,
+        Share = FileShare.None,
+        BufferSize = 0,
+        UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
+    });
+
+    private static FileStream Write(FileStream file)
+    {
+        file.SetLength(0);
+        file.Write(Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{Environment.ProcessId}\n")));
+        return file;
+    }
+
+    /// <summary>Whoever has it gives it back in a moment.</summary>
+    private static FileStream TakeTurn(string file)
+    {
+        var since = Stopwatch.StartNew();
+        while (true)
+        {
+            try
+            {
+                return Open(file);
+            }
+            catch (IOException) when (since.Elapsed < _turnPatience)
+            {
+                Thread.Sleep(10);
+            }
+        }
+    }
+
+    private static int? Holder(string file)
     {
         try
         {
@@ -72,11 +143,11 @@ internal sealed class RuntimeDirectory : IDisposable
             using var handle = new SafeFileHandle(opened.DangerousGetHandle(), ownsHandle: false);
             using var stream = new FileStream(handle, FileAccess.Read);
             using var reader = new StreamReader(stream);
-            return int.TryParse(reader.ReadLine(), CultureInfo.InvariantCulture, out int pid) ? $" (process {pid})" : "";
+            return int.TryParse(reader.ReadLine(), CultureInfo.InvariantCulture, out int pid) ? pid : null;
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            return "";
+            return null;
         }
     }
 }

@@ -118,6 +118,12 @@ internal sealed class Lease(ulong epoch, DeviceSlot slot, OwnerRecord owner, Acq
     /// <summary>The attempt that is under way was counted as failed, because it took too long.</summary>
     public bool Unanswered { get; set; }
 
+    /// <summary>When it got stuck.</summary>
+    public long StuckAt { get; set; }
+
+    /// <summary>The steps that were taken since, each once.</summary>
+    public ImmutableArray<Escalation> Escalations { get; set; } = [];
+
     /// <summary>Set while somebody waits for the end.</summary>
     public TaskCompletionSource<LeaseInfo>? EndWaiter { get; set; }
 
@@ -125,6 +131,17 @@ internal sealed class Lease(ulong epoch, DeviceSlot slot, OwnerRecord owner, Acq
 
     /// <summary>Others that read only may have the same ranges. Not where they are scrubbed: that would be under the eyes of who reads there already.</summary>
     public bool IsReadOnly => Access == BufferAccess.ReadOnly && Pool?.Scrub is null;
+
+    public bool HasTaken(EscalationStep step)
+    {
+        foreach (Escalation taken in Escalations)
+        {
+            if (taken.Step == step)
+                return true;
+        }
+
+        return false;
+    }
 
     public static Lease PlaceholderOf(Waiter waiter) => new(0, waiter.Slots[0], waiter.Owner, waiter.Request);
 
@@ -157,5 +174,10 @@ internal sealed class Lease(ulong epoch, DeviceSlot slot, OwnerRecord owner, Acq
         Pool = Pool?.Name ?? "",
         PoolSlot = PoolSlot,
         Marks = new LeaseMarks(RequestId, GrantedAt, TtlDeadline, TicketDeadline, LifeDeadline, RecallDeadline, Terms.RecallGrace, Fetched, Slot.Generation),
+        StuckFor = State == LeaseState.Stuck ? clock.Span(Math.Max(0, now - StuckAt)) : null,
+        Escalations = ToInfo(Escalations, clock, now),
     };
+
+    private static ImmutableArray<EscalationInfo> ToInfo(ImmutableArray<Escalation> escalations, LeaseClock clock, long now) =>
+        escalations.IsEmpty ? [] : [.. escalations.Select(e => e.ToInfo(clock, now))];
 }

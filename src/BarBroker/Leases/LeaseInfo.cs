@@ -48,4 +48,13 @@ internal sealed record LeaseInfo(
 
     /// <summary>For the journal.</summary>
     public LeaseMarks Marks { get; init; }
+
+    /// <summary>While stuck: since the first attempt failed or did not answer; else null.</summary>
+    public TimeSpan? StuckFor { get; init; }
+
+    /// <summary>What was done about it while it was stuck.</summary>
+    public ImmutableArray<EscalationInfo> Escalations { get; init; } = [];
+
+    /// <summary>The step that this change tells of; null where it tells of something else.</summary>
+    public EscalationInfo? Escalated { get; init; }
 }

@@ -13,6 +13,8 @@ namespace BarBroker.Leases;
 /// </remarks>
 internal sealed class LeaseManager : IAsyncDisposable
 {
+    private static readonly TimeSpan LastPatience = TimeSpan.FromSeconds(1);
+
     private readonly TimeProvider _time;
     private readonly AcquireRates _rates;
     private readonly LeaseBook _book;
@@ -24,6 +26,7 @@ internal sealed class LeaseManager : IAsyncDisposable
     private volatile LeaseOptions _options;
     private int _started;
     private int _disposed;
+    private long? _shutdownAt;
 
     public LeaseManager(LeaseOptions options, IEnumerable<DeviceRegistration> devices, ulong firstEpoch, TimeProvider time)
         : this(options, devices, firstEpoch, time, static (device, run) => new DeviceThread(device, run))
@@ -69,6 +72,9 @@ internal sealed class LeaseManager : IAsyncDisposable
 
     /// <summary>How often the broker found itself stalled and gave every lease a grace.</summary>
     public long StallCount => _book.StallCount;
+
+    /// <summary>Who ends processes that hold on to a stuck lease; without one, none is ended. To be called before <see cref="Start"/>.</summary>
+    public void UseKiller(IClientKiller killer) => _book.Killer = killer;
 
     /// <summary>Opens the devices, each on its own thread; a device that does not open is Unavailable, with the reason, and tried again with backoff.</summary>
     public void Start()
@@ -224,9 +230,16 @@ internal sealed class LeaseManager : IAsyncDisposable
     public IDisposable Subscribe(ILeaseObserver observer) => _book.Subscribe(observer);
 
     /// <summary>Grants nothing more, ends every lease (BrokerShutdown), waits for the proofs until cancelled, closes the devices whose threads answer.</summary>
-    public Task ShutdownAsync(CancellationToken cancellation) => _book.Shutdown().WaitAsync(cancellation);
+    public Task ShutdownAsync(CancellationToken cancellation)
+    {
+        _shutdownAt ??= _time.GetTimestamp();
+        return _book.Shutdown().WaitAsync(cancellation);
+    }
 
-    /// <summary>Shuts down if that was not done, and disposes of the devices. A device whose thread does not answer in time is left to the end of the process.</summary>
+    /// <summary>
+    /// Shuts down if that was not done, and disposes of the devices. A device whose thread does not answer in time is left to the end of the process; the
+    /// time of a shutdown before counts.
+    /// </summary>
     public async ValueTask DisposeAsync()
     {
         if (Interlocked.Exchange(ref _disposed, 1) != 0)
@@ -234,7 +247,8 @@ internal sealed class LeaseManager : IAsyncDisposable
         Task stopped = StopAsync();
         try
         {
-            await stopped.WaitAsync(_options.RevokeTimeout, _time).ConfigureAwait(false);
+            TimeSpan left = _options.RevokeTimeout - (_shutdownAt is { } since ? _time.GetElapsedTime(since) : TimeSpan.Zero);
+            await stopped.WaitAsync(left > LastPatience ? left : LastPatience, _time).ConfigureAwait(false);
         }
         catch (TimeoutException)
         {
@@ -314,13 +328,17 @@ internal sealed class LeaseManager : IAsyncDisposable
         }
     }
 
-    private async Task StopAsync()
+    private Task StopAsync()
     {
-        await _book.Shutdown().ConfigureAwait(false);
-        if (_started == 0)
-            return;
-        foreach (DeviceSlot slot in _book.Slots)
-            slot.Executor.Post(new DeviceCommand(DeviceCommandKind.Stop));
-        await Task.WhenAll(_workers.Select(static w => w.Stopped)).ConfigureAwait(false);
+        Task closed = _book.Shutdown();
+        return _started == 0 ? closed : Task.WhenAll(_book.Slots.Zip(_workers, StopAsync));
+    }
+
+    /// <summary>Each on its own: one that is never closed keeps no other from being disposed of.</summary>
+    private static async Task StopAsync(DeviceSlot slot, DeviceWorker worker)
+    {
+        await slot.Closed.Task.ConfigureAwait(false);
+        slot.Executor.Post(new DeviceCommand(DeviceCommandKind.Stop));
+        await worker.Stopped.ConfigureAwait(false);
     }
 }

@@ -102,6 +102,15 @@ internal sealed class ClientRegistry : ILeaseObserver, IDisposable
         }
     }
 
+    /// <summary>The process of an owner; null if it has ended or is not watched. It may be closed at any time.</summary>
+    public PidFd? Find(LeaseOwner owner)
+    {
+        lock (_gate)
+        {
+            return _byOwner.TryGetValue(owner, out var client) ? client.Process : null;
+        }
+    }
+
     /// <summary>A lease holds its process until it has ended.</summary>
     public void LeaseChanged(LeaseInfo lease)
     {

@@ -17,4 +17,7 @@ internal static partial class ProcessLog
 
     [LoggerMessage(EventId = 203, Level = LogLevel.Warning, Message = "Uid {Uid} has {Limit} connections to the {Socket} socket, the limit; more are closed until it has fewer (told once)")]
     public static partial void TooManyConnections(ILogger log, uint uid, int limit, SocketKind socket);
+
+    [LoggerMessage(EventId = 204, Level = LogLevel.Warning, Message = "Process {Pid} (uid {Uid}, {Comm}) is killed: it holds {How} of a buffer whose revoke is stuck")]
+    public static partial void Killed(ILogger log, int pid, uint uid, string comm, string how);
 }

@@ -20,6 +20,9 @@ internal sealed partial class LeaseLog(ILogger<LeaseLog> log) : ILeaseObserver
         var owner = lease.Owner;
         switch (lease.State)
         {
+            case var _ when lease.Escalated is { Step: not EscalationStep.Notify } taken:
+                Escalated(log, lease.Id, lease.Device, owner.Uid, owner.Pid, lease.StuckFor ?? TimeSpan.Zero, taken.Step, taken.Outcome, taken.Detail);
+                break;
             case LeaseState.Granted:
                 Granted(log, lease.Id, lease.Device, lease.Epoch, new Extent(lease), owner.Uid, owner.Pid, owner.Comm);
                 break;
@@ -39,7 +42,9 @@ internal sealed partial class LeaseLog(ILogger<LeaseLog> log) : ILeaseObserver
                 Ended(log, lease.Id, lease.Device, owner.Uid, owner.Pid, lease.EndReason, lease.EndDetail, lease.Age);
                 break;
             case LeaseState.Stuck:
-                Stuck(log, lease.Id, lease.Device, owner.Uid, owner.Pid, lease.RevokeAttempts, lease.RevokeError);
+                // Worth waking somebody only from the time on that the site has set.
+                var level = lease.Escalations.Any(static e => e.Step == EscalationStep.Notify) ? LogLevel.Error : LogLevel.Warning;
+                Stuck(log, level, lease.Id, lease.Device, owner.Uid, owner.Pid, owner.Comm, lease.StuckFor ?? TimeSpan.Zero, lease.RevokeAttempts, lease.RevokeError);
                 break;
         }
     }
@@ -87,8 +92,11 @@ internal sealed partial class LeaseLog(ILogger<LeaseLog> log) : ILeaseObserver
     [LoggerMessage(EventId = 5, Level = LogLevel.Information, Message = "Lease {Lease} on {Device} ended: uid {Uid}, process {Pid}, {Reason} ({Detail}), after {Age}")]
     private static partial void Ended(ILogger log, string lease, string device, uint uid, int pid, EndReason reason, string detail, TimeSpan age);
 
-    [LoggerMessage(EventId = 6, Level = LogLevel.Error, Message = "Lease {Lease} on {Device} is stuck: uid {Uid}, process {Pid}; after {Attempts} attempts its end is not confirmed ({Error}); its ranges are quarantined and the revoke is retried")]
-    private static partial void Stuck(ILogger log, string lease, string device, uint uid, int pid, int attempts, string error);
+    [LoggerMessage(EventId = 6, Message = "Lease {Lease} on {Device} is stuck: uid {Uid}, process {Pid} ({Comm}); for {StuckFor}, after {Attempts} attempts, its end is not confirmed ({Error}); its ranges are quarantined and the revoke is retried")]
+    private static partial void Stuck(ILogger log, LogLevel level, string lease, string device, uint uid, int pid, string comm, TimeSpan stuckFor, int attempts, string error);
+
+    [LoggerMessage(EventId = 8, Level = LogLevel.Warning, Message = "Lease {Lease} on {Device}, stuck: uid {Uid}, process {Pid}, for {StuckFor}; {Step} {Outcome} ({Detail})")]
+    private static partial void Escalated(ILogger log, string lease, string device, uint uid, int pid, TimeSpan stuckFor, EscalationStep step, EscalationOutcome outcome, string detail);
 
     [LoggerMessage(EventId = 10, Level = LogLevel.Error, Message = "Device {Device} is unavailable: {Detail}")]
     private static partial void DeviceUnavailable(ILogger log, string device, string detail);

@@ -37,6 +37,7 @@ internal sealed class LeaseMetrics : IDisposable
     private readonly Counter<long> _refusals;
     private readonly Counter<long> _failures;
     private readonly Counter<long> _signals;
+    private readonly Counter<long> _escalations;
 
     public LeaseMetrics()
     {
@@ -50,6 +51,7 @@ internal sealed class LeaseMetrics : IDisposable
         _refusals = _meter.CreateCounter<long>("barbroker.refusals", null, "Acquires that were refused, at once or after waiting, by reason.");
         _failures = _meter.CreateCounter<long>("barbroker.revoke.failures", null, "Attempts to revoke a lease that failed, or did not answer in time.");
         _signals = _meter.CreateCounter<long>("barbroker.device.signals", null, "What devices said of themselves: requested, failed, vanished.");
+        _escalations = _meter.CreateCounter<long>("barbroker.escalations", null, "Steps taken about stuck leases, and what came of them, by step and outcome.");
     }
 
     /// <summary>Tells listeners apart that are in one process.</summary>
@@ -84,6 +86,12 @@ internal sealed class LeaseMetrics : IDisposable
             foreach (DeviceSignal signal in Signals)
                 _signals.Add(0, Tag("device", device), Tag("signal", Text(signal)));
         }
+
+        foreach (EscalationStep step in Enum.GetValues<EscalationStep>())
+        {
+            foreach (EscalationOutcome outcome in Enum.GetValues<EscalationOutcome>())
+                _escalations.Add(0, Tag("step", Text(step)), Tag("outcome", Text(outcome)));
+        }
     }
 
     public void Granted(string device, TimeSpan duration)
@@ -111,6 +119,8 @@ internal sealed class LeaseMetrics : IDisposable
     public void RevokeFailed(string device) => _failures.Add(1, Tag("device", device));
 
     public void Signaled(string device, DeviceSignal signal) => _signals.Add(1, Tag("device", device), Tag("signal", Text(signal)));
+
+    public void Escalated(EscalationStep step, EscalationOutcome outcome) => _escalations.Add(1, Tag("step", Text(step)), Tag("outcome", Text(outcome)));
 
     public void Dispose() => _meter.Dispose();
 
@@ -191,6 +201,22 @@ internal sealed class LeaseMetrics : IDisposable
         LeaseError.Rate => "rate",
         LeaseError.Denied => "policy",
         _ => "unavailable",
+    };
+
+    private static string Text(EscalationStep step) => step switch
+    {
+        EscalationStep.Notify => "notify",
+        EscalationStep.Cordon => "cordon",
+        EscalationStep.Kill => "kill",
+        _ => "reset",
+    };
+
+    private static string Text(EscalationOutcome outcome) => outcome switch
+    {
+        EscalationOutcome.Begun => "begun",
+        EscalationOutcome.Done => "done",
+        EscalationOutcome.Refused => "refused",
+        _ => "failed",
     };
 
     private static string Text(EndReason reason) => reason switch

@@ -37,7 +37,9 @@ internal static class LeaseWire
             RecallAcknowledged = lease.RecallAcknowledged,
             Pool = lease.Pool,
             Slot = (uint?)lease.PoolSlot,
+            StuckFor = lease.StuckFor?.ToWire(),
         };
+        message.Escalations.Add(lease.Escalations.Select(ToWire));
         foreach (var buffer in lease.Buffers)
         {
             message.Buffers.Add(buffer.ToWire());
@@ -50,6 +52,15 @@ internal static class LeaseWire
 
         return message;
     }
+
+    /// <summary>The numbers of step and outcome are the same.</summary>
+    public static V1.Escalation ToWire(this EscalationInfo escalation) => new()
+    {
+        Step = (V1.EscalationStep)escalation.Step,
+        Outcome = (V1.EscalationOutcome)escalation.Outcome,
+        Detail = escalation.Detail,
+        Age = escalation.Age.ToWire(),
+    };
 
     public static V1.Waiting ToWire(this WaiterInfo waiter)
     {

@@ -34,6 +34,14 @@ public sealed partial class ConfigurationFileTests
     }
 
     [Fact]
+    public void Parse_Escalation_TimesAndNever()
+    {
+        var escalation = Parse("""{ "leases": { "escalation": { "notify": "5s", "cordon": "never", "kill": "1m", "reset": "5m" } } }""").Leases.Escalation;
+
+        Assert.Equal((TimeSpan.FromSeconds(5), null, TimeSpan.FromMinutes(1), TimeSpan.FromMinutes(5)), (escalation.Notify, escalation.Cordon, escalation.Kill, escalation.Reset));
+    }
+
+    [Fact]
     public void Parse_EveryKey_IsInTheDocumentation()
     {
         var faults = new ConfigurationFaults();
@@ -103,6 +111,10 @@ public sealed partial class ConfigurationFileTests
     [InlineData("""{ "leases": { "minTtl": "2h", "maxTtl": "1h" } }""", "leases.minTtl")]
     [InlineData("""{ "leases": { "defaultTtl": "2h" } }""", "leases.defaultTtl")]
     [InlineData("""{ "leases": { "endedKept": 1.5 } }""", "leases.endedKept")]
+    [InlineData("""{ "leases": { "escalation": { "notify": "never" } } }""", "leases.escalation.notify")]
+    [InlineData("""{ "leases": { "escalation": { "kill": "500ms" } } }""", "leases.escalation.kill")]
+    [InlineData("""{ "leases": { "escalation": { "kill": "2m", "reset": "1m" } } }""", "leases.escalation.reset")]
+    [InlineData("""{ "leases": { "escalation": { "cordon": false } } }""", "leases.escalation.cordon")]
     [InlineData("""{ "leases": { "endedKept": -1 } }""", "leases.endedKept")]
     [InlineData("""{ "limits": { "leasesPerUid": 0 } }""", "limits.leasesPerUid")]
     [InlineData("""{ "limits": { "bytesPerUid": "1GB" } }""", "limits.bytesPerUid")]

@@ -20,6 +20,7 @@ public sealed partial class ClockTests
         ["BarBroker/FdChannel/FdChannelServer.cs"] = "a pause after an accept that failed",
         ["BarBroker/Hosting/BrokerHost.cs"] = "how long a shutdown waits, by a timer of the monotonic clock",
         ["BarBroker/Hosting/BrokerProgram.cs"] = "MONOTONIC_USEC, which systemd asks for; when memory is trimmed",
+        ["BarBroker/Hosting/RuntimeDirectory.cs"] = "how long it waits for another broker that is just beginning or ending, by the monotonic clock",
         ["BarBroker/Hosting/LogQueue.cs"] = "a pause between lines of the log",
         ["BarBroker.Client/BrokerClient.cs"] = "how long a call waits for its answer, by a timer of the monotonic clock",
         ["BarBroker.Client/FdReader.cs"] = "50 microseconds of looking before sleeping",

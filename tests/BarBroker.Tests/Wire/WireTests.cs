@@ -19,6 +19,9 @@ public sealed class WireTests
         AssertSameNames<RevocationDomain, V1.RevocationDomain>(DeviceWire.ToWire);
         AssertSameNames<DeviceState, V1.DeviceState>(state => (V1.DeviceState)state);
         AssertSameNames<SegmentUse, V1.Segment.Types.Use>(use => (V1.Segment.Types.Use)use);
+        AssertSameNames<CordonCause, V1.CordonCause>(cause => (V1.CordonCause)cause);
+        AssertSameNames<EscalationStep, V1.EscalationStep>(step => (V1.EscalationStep)step);
+        AssertSameNames<EscalationOutcome, V1.EscalationOutcome>(outcome => (V1.EscalationOutcome)outcome);
         AssertSameNames<EndReason, V1.EndReason>(LeaseWire.ToWire, except: EndReason.None);
         Assert.Equal(V1.EndReason.Unspecified, EndReason.None.ToWire());
     }
@@ -50,7 +53,11 @@ public sealed class WireTests
             Priority: 3,
             RecallReason: EndReason.Preempted,
             RecallDetail: "why",
-            RecallAcknowledged: true);
+            RecallAcknowledged: true)
+        {
+            StuckFor = TimeSpan.FromSeconds(9),
+            Escalations = [new(EscalationStep.Kill, EscalationOutcome.Refused, "why not", TimeSpan.FromSeconds(4))],
+        };
 
         var message = lease.ToWire();
 

@@ -2,6 +2,7 @@
 
 using BarBroker.Linux;
 using BarBroker.Linux.Pci;
+using BarBroker.Linux.Processes;
 
 namespace BarBroker.Devices.Vfio;
 
@@ -55,11 +56,32 @@ internal static class VfioAdvice
     /// <summary>For a node in /dev that did not open.</summary>
     public static IOException NodeFailed(LinuxException failure, PciNode device) => failure.Errno switch
     {
-        Errno.EBUSY => new IOException($"{device.Address}: {failure.Target} is in use by another process (`fuser -v {failure.Target}` tells which); only one can have it.", failure),
+        Errno.EBUSY => InUse(failure, device),
         Errno.ENOENT => new IOException($"{device.Address}: {failure.Target} does not exist; load the modules vfio-pci and vfio_iommu_type1, and look whether the node is hidden from this process.", failure),
         Errno.EACCES or Errno.EPERM => new IOException($"{device.Address}: no permission for {failure.Target}; run as root, or give the node to the broker's user by an udev rule.", failure),
         _ => failure,
     };
+
+    private static IOException InUse(LinuxException failure, PciNode device)
+    {
+        // A broker that is over for everybody but the kernel has closed the node; the device's own file is the one that a call keeps.
+        var holders = FileHolder.Of([failure.Target]);
+        if (holders.Count == 0)
+        {
+            holders = FileHolder.OfVfioDevice(device.RealPath);
+        }
+
+        if (holders.FirstOrDefault(static holder => ProcessEnd.IsEnding(holder.Pid)) is { } ending)
+        {
+            return new IOException(
+                $"{device.Address}: {failure.Target} is held by {ending}, which has ended but for a thread that the kernel keeps: the driver of another device has memory of this one mapped and does not let go "
+                + "(the kernel's log and the broker's own, of before, tell more). The device is taken as soon as it does; if it never does, only a reboot helps.",
+                failure);
+        }
+
+        string who = holders.Count > 0 ? string.Join(" and ", holders.Take(3)) : $"another process (`fuser -v {failure.Target}` tells which)";
+        return new IOException($"{device.Address}: {failure.Target} is in use by {who}; only one can have it.", failure);
+    }
 
     /// <summary>For an IOMMU that could not be taken.</summary>
     public static IOException IommuFailed(LinuxException failure, PciNode device) => failure.Errno is Errno.EPERM

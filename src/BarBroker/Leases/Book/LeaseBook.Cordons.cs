@@ -19,6 +19,7 @@ internal sealed partial class LeaseBook
         using Transition _ = Enter();
         DeviceSlot slot = FindSlot(device);
         SetCordons(slot, static _ => false, null);
+        SkipCordons(slot, _clock.Now);
         return slot.ToInfo();
     }
 

@@ -129,5 +129,6 @@ internal sealed partial class LeaseBook
         }
 
         slot.ResetWaiters.Clear();
+        ResetAnswered(slot, EscalationOutcome.Failed, error, _clock.Now);
     }
 }

@@ -52,6 +52,7 @@ internal sealed partial class LeaseBook
         foreach (Lease lease in leases)
             Fail(lease, error, now);
         Defer(slot, $"close failed: {error}", now);
+        ResetAnswered(slot, EscalationOutcome.Failed, $"close failed: {error}", now);
     }
 
     /// <summary>On the device thread: the device is closed and its buffers are disposed of. Returns whether to open it again now.</summary>
@@ -117,6 +118,7 @@ internal sealed partial class LeaseBook
             slot.ResetWanted = false;
             if (description.CanReset)
                 UncordonFor(slot, CordonCause.Error);
+            ResetAnswered(slot, EscalationOutcome.Done, "", _clock.Now);
             foreach (ResetWaiter waiter in slot.ResetWaiters)
                 _observers.Add(() => waiter.Source.TrySetResult(waiter.Ended));
             slot.ResetWaiters.Clear();

@@ -63,7 +63,10 @@ internal sealed partial class LeaseBook
         foreach (Waiter waiter in record.Waiters.ToArray())
             Refuse(waiter, new LeaseException(LeaseError.Denied, $"process {owner.Pid} ({owner.Comm}) has exited; nothing is granted to it"), WaitOutcome.Cancelled);
         foreach (Lease lease in record.Leases.ToArray())
+        {
             EndLocked(lease, EndReason.ClientExited, $"process {owner.Pid} ({owner.Comm}) exited", now);
+            RetryAtOnce(lease, now);
+        }
     }
 
     /// <summary>On the device thread: what to revoke; empty if that is no longer needed, or a close that is due will prove more.</summary>
@@ -201,7 +204,7 @@ internal sealed partial class LeaseBook
 
     private void Stick(Lease lease, long now)
     {
-        SetState(lease, LeaseState.Stuck);
+        BecomeStuck(lease, now);
         MoveFrom(lease);
         CompleteEndWaiter(lease, now);
         Tell(lease, now);
@@ -218,10 +221,13 @@ internal sealed partial class LeaseBook
                 lease.Slot.Bars[buffer.Bar]!.Release(range, lease, quarantined);
         }
 
+        bool wasStuck = lease.State == LeaseState.Stuck;
         SetState(lease, LeaseState.Ended);
         _countByState[(int)LeaseState.Ended]--;
         lease.Exported = [];
         lease.Slot.Leases.Remove(lease);
+        if (wasStuck)
+            Unstick(lease.Slot);
         Wake(lease.Slot);
         lease.Owner.Leases.Remove(lease);
         ReturnQuota(lease);

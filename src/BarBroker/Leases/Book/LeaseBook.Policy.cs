@@ -27,6 +27,8 @@ internal sealed partial class LeaseBook
     {
         using Transition _ = Enter();
         _options = options;
+        foreach (Lease stuck in _slots.Where(static s => s.StuckLeases > 0).SelectMany(static s => s.Leases).Where(static l => l.State == LeaseState.Stuck))
+            Requeue(stuck);
     }
 
     public ImmutableArray<Lease> Living()

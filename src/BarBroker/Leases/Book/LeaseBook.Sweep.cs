@@ -57,9 +57,7 @@ internal sealed partial class LeaseBook
                 Stick(lease, now);
                 break;
             case LeaseState.Stuck:
-                lease.RevokeDue = Deadline.Never;
-                Requeue(lease);
-                RequestProof(lease, now);
+                SweepStuck(lease, now);
                 break;
             case var _ when reason == EndReason.None:
                 AnnounceEndOfLife(lease, now);
@@ -70,6 +68,17 @@ internal sealed partial class LeaseBook
                 EndLocked(lease, reason, detail, now);
                 break;
         }
+    }
+
+    private void SweepStuck(Lease lease, long now)
+    {
+        bool isRetryDue = lease.RevokeDue <= now;
+        if (isRetryDue)
+            lease.RevokeDue = Deadline.Never;
+        Escalate(lease, now);
+        Requeue(lease);
+        if (isRetryDue)
+            RequestProof(lease, now);
     }
 
     private string Explain(Lease lease, EndReason reason) => reason switch
@@ -94,7 +103,7 @@ internal sealed partial class LeaseBook
     private (long Due, EndReason Reason) NextDue(Lease lease)
     {
         if (!lease.IsLive)
-            return (lease.State == LeaseState.Ended ? Deadline.Never : lease.RevokeDue, lease.EndReason);
+            return (lease.State == LeaseState.Ended ? Deadline.Never : Math.Min(lease.RevokeDue, EscalationDue(lease)), lease.EndReason);
         (long Due, EndReason Reason) next = (lease.RecallDeadline, lease.RecallReason);
         // No grace and no renewal moves these.
         Consider(lease.LifeDeadline, EndReason.Policy);

@@ -66,6 +66,12 @@ internal sealed class DeviceSlot(DeviceRegistration registration) : Deadline
     /// <summary>To be reset when it is open the next time.</summary>
     public bool ResetWanted { get; set; }
 
+    /// <summary>Stuck leases that the reset which is wanted was begun for.</summary>
+    public List<Lease> ResetFor { get; } = [];
+
+    /// <summary>Leases that are stuck.</summary>
+    public int StuckLeases { get; set; }
+
     /// <summary>Attempts to close or open that failed in a row.</summary>
     public int Failures { get; set; }
 

@@ -39,6 +39,7 @@ internal sealed partial class ModelWorld : IDisposable
         EndedLeasesKept = 20,
         RevokeTimeout = TimeSpan.FromSeconds(2),
         RevokeRetryMax = TimeSpan.FromSeconds(2),
+        Escalation = new EscalationOptions { Cordon = null },
         MaxWaitingPerUid = 5,
         WaitPatience = TimeSpan.FromMilliseconds(Patience),
         Rules =

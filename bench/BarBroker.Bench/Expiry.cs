@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+
+using System.Diagnostics;
+using System.Globalization;
+using BarBroker.V1;
+
+namespace BarBroker.Bench;
+
+/// <summary>
+/// Many leases that expire at the same instant: how late the last one is revoked, beside as many revokes of the device with nobody around; and how long the heartbeats of
+/// 1,000 leases on another device wait meanwhile.
+/// </summary>
+internal static class Expiry
+{
+    private const int Others = 1000;
+    private const int TtlSeconds = 60;
+
+    public static async Task<IEnumerable<Figure>> MeasureAsync(string daemon, string bare, int leases) =>
+    [
+        .. await MeasureAsync(daemon, bare, leases, "expiry_lateness", 0),
+        .. await MeasureAsync(daemon, bare, leases, "expiry_lateness_1ms", 1),
+    ];
+
+    /// <param name="pause">Milliseconds that the device takes for each revoke, on top of what it does.</param>
+    private static async Task<IEnumerable<Figure>> MeasureAsync(string daemon, string bare, int leases, string name, int pause)
+    {
+        double alone = Measured.By(bare, "revokes", leases.ToString(CultureInfo.InvariantCulture), (pause * 1000).ToString(CultureInfo.InvariantCulture))["revokes"];
+        using var broker = new Broker(daemon, hasSecond: true);
+        using var others = new Crowd(broker);
+        await others.GrowAsync(broker, Others, "sim0", TtlSeconds);
+        using var crowd = new Crowd(broker);
+        string device = pause > 0 ? "sim1" : "sim0";
+        await crowd.GrowAsync(broker, leases, device, TtlSeconds);
+        await others.BeatAllAsync();
+        if (pause > 0)
+        {
+            await File.WriteAllTextAsync(broker.Faults, $"revoke slow {pause}ms\n");
+        }
+
+        // The first of these deadlines; the last one is as much later as these heartbeats take.
+        long due = Stopwatch.GetTimestamp() + (TtlSeconds * Stopwatch.Frequency);
+        await crowd.BeatAllAsync();
+        var gone = WaitUntilGoneAsync(broker, device, device == "sim0" ? (uint)Others : 0, due);
+        var waits = await others.BeatUntilAsync(() => Stopwatch.GetTimestamp() >= due, gone);
+        return
+        [
+            Figure.Of(name, "ms", (await gone).TotalMilliseconds, alone / 1000),
+            Figure.Of($"{name}.heartbeat_p99", "ms", waits.Quantile(0.99) / 1000),
+        ];
+    }
+
+    /// <summary>How long after the deadline the device has only the leases that stay.</summary>
+    private static async Task<TimeSpan> WaitUntilGoneAsync(Broker broker, string device, uint staying, long due)
+    {
+        using var channel = Channels.Client(broker);
+        var service = new LeaseService.LeaseServiceClient(channel);
+        while (true)
+        {
+            var devices = await service.ListDevicesAsync(new ListDevicesRequest());
+            long now = Stopwatch.GetTimestamp();
+            if (devices.Devices.Single(candidate => candidate.Name == device).Leases == staying)
+            {
+                return now >= due ? Stopwatch.GetElapsedTime(due, now) : throw new InvalidOperationException("the leases expired before their time");
+            }
+
+            await Task.Delay(now < due ? 5 : 1);
+        }
+    }
+}
