@@ -24,21 +24,23 @@ internal sealed partial class ModelWorld
         if (!lease.Live || !(isRecalled || isEnded))
             return;
         _newVictims.Add(lease);
-        long due = _now + lease.Grace;
+        // While a policy is applied, it may be by the terms before or after.
+        long grace = _isApplying ? (long)(info.RecallRemaining?.TotalMilliseconds ?? 0) : lease.Grace;
+        long due = _now + grace;
         Assert.True(
             _waiters.Concat(_granted).Any(w => MayPreempt(w) && w.Priority > lease.Priority && due <= w.Due && w.Devices.Contains(lease.Device)),
             $"{lease.Id} of priority {lease.Priority} is preempted, and nobody waits who may do that");
-        Assert.True(due < lease.RecallDeadline && due < lease.LifeDeadline, $"{lease.Id} is preempted, and would have gone as soon");
+        Assert.True(_isApplying || (due < lease.RecallDeadline && due < lease.LifeDeadline), $"{lease.Id} is preempted, and would have gone as soon");
         if (isEnded)
         {
             _tally.Count(Deed.PreemptedAtOnce);
-            Assert.Equal(0, lease.Grace);
+            Assert.Equal(0, grace);
             lease.MustEnd(EndReason.Preempted);
             return;
         }
 
-        Assert.Equal(lease.Grace, (long)info.RecallRemaining!.Value.TotalMilliseconds);
-        ExpectRecall(lease, lease.Grace, EndReason.Preempted);
+        Assert.Equal(grace, (long)info.RecallRemaining!.Value.TotalMilliseconds);
+        ExpectRecall(lease, grace, EndReason.Preempted);
     }
 
     /// <summary>Every victim is in the way of somebody who preempts; and where one waiter has begun to, it could not have done with fewer.</summary>
