@@ -19,6 +19,7 @@ cat >$dir/broker.json <<END
     { "name": "lease1", "kind": "vfio", "address": "$(address_of lease1)", "requestGrace": "10m" },
     { "name": "lease2", "kind": "vfio", "address": "$(address_of lease2)", "requestGrace": "1s" },
     { "name": "shm1", "kind": "vfio", "address": "$shm1", "requestGrace": "1s" },
+    { "name": "lpair0", "kind": "vfio", "address": "$(address_of lpair0)" },
     { "name": "spare0", "kind": "vfio", "address": "$spare0" }
   ]
 }
@@ -26,7 +27,7 @@ END
 barbrokerd --config $dir/broker.json >$dir/broker.log 2>&1 &
 device_is() { barctl -o jsonl device show "$1" | grep -q "\"state\":\"$2\""; }
 check "the daemon has its devices" wait_until 60 "lease0" device_is lease0 ready
-for device in lease1 lease2 shm1; do wait_until 60 "$device" device_is $device ready; done
+for device in lease1 lease2 shm1 lpair0; do wait_until 60 "$device" device_is $device ready; done
 as alice barctl -o jsonl lease watch --mine >$dir/told 2>&1 &
 
 now() { cut -d' ' -f1 /proc/uptime | tr -d .; }
@@ -44,8 +45,8 @@ hold() {
     : >"$dir/$1.out"
     as alice leaseprobe hold "$1" 2 3600 0x4000+0x2000 <>"$dir/$1.in" >"$dir/$1.out" 2>&1 &
     holder=$!
-    wait_until 30 "the holder on $1" grep -q ready "$dir/$1.out"
-    ask "$1" 'fill 7' done
+    wait_until 120 "the holder on $1" grep -q ready "$dir/$1.out"
+    ask "$1" 'fill 7' 'done'
     lease=$(lease_on "$1")
 }
 
@@ -54,7 +55,7 @@ ask() {
     asked=$(wc -l <"$dir/$1.out")
     echo "$2" 1<>"$dir/$1.in"
     # shellcheck disable=SC2016 # for the other shell to expand
-    wait_until 30 "an answer to $2" sh -c 'test "$(wc -l <"$0")" -gt "$1"' "$dir/$1.out" "$asked"
+    wait_until 120 "an answer to $2" sh -c 'test "$(wc -l <"$0")" -gt "$1"' "$dir/$1.out" "$asked"
     expect_equal "$1: its holder answers to '$2'" "$3" "$(tail -n 1 "$dir/$1.out")"
 }
 
@@ -73,8 +74,8 @@ began=$(now)
 check "unbind while leased" unbind "$lease0"
 took=$(($(now) - began))
 check "it waits for the grace of 3 s" test $took -ge 290
-check "and is done before the kernel asks again, after 10 s" test $took -lt 1000
-check "the lease's holder was told why, and for how long" wait_until 10 "the notice" \
+check "and for not much more, as slow as a guest may be" test $took -lt 3000
+check "the lease's holder was told why, and for how long" wait_until 60 "the notice" \
     told "$lease" '"state":"recalled".*"recall_remaining_seconds":\(3\|2\.\).*"recall_reason":"device_lost"'
 check "the lease has ended" lease_is "$lease" ended
 expect_equal "because of that" device_lost "$(field "$lease" end_reason)"
@@ -83,14 +84,14 @@ check "no driver has the device" test ! -e "/sys/bus/pci/devices/$lease0/driver"
 check "the broker says so" barctl device show lease0
 expect_grep "and what to do" "barctl device bind $lease0"
 echo "$lease0" >/sys/bus/pci/drivers_probe
-check "bound again, it is taken" wait_until 10 "lease0" device_is lease0 ready
+check "bound again, it is taken" wait_until 60 "lease0" device_is lease0 ready
 check "and leased" works lease0
 
 # ---- Here the grace is ten minutes. A client that lets go keeps nobody waiting.
 hold lease1
 unbind "$(address_of lease1)" &
 unbinding=$!
-check "unbind with a long grace: the lease is recalled" wait_until 10 "the recall" lease_is "$lease" recalled
+check "unbind with a long grace: the lease is recalled" wait_until 60 "the recall" lease_is "$lease" recalled
 check "the device is leaving" device_is lease1 leaving
 ask lease1 'try 7' live
 check_fails "nothing is granted on it" works lease1
@@ -99,21 +100,21 @@ check "the unbind waits" kill -0 $unbinding
 ask lease1 release Ended
 began=$(now)
 check "when the lease is released it ends" wait $unbinding
-check "at once" test $(($(now) - began)) -lt 1000
+check "soon, and not after ten minutes" test $(($(now) - began)) -lt 6000
 expect_equal "the lease was released, not lost" released "$(field "$lease" end_reason)"
 echo quit 1<>$dir/lease1.in
 address_of lease1 >/sys/bus/pci/drivers_probe
-check "bound again, it is taken, too" wait_until 10 "lease1" device_is lease1 ready
+check "bound again, it is taken, too" wait_until 60 "lease1" device_is lease1 ready
 
 # ---- A device of plain vfio-pci, which is revoked as a whole.
-as alice barctl run --on-lost ignore -d shm1 --bar 2 --size 4KiB -- sleep 60 >$dir/shm1.out 2>&1 &
-wait_until 30 "a lease on shm1" sh -c 'barctl -o jsonl lease list --device shm1 | grep -q active'
+as alice barctl run --on-lost ignore -d shm1 --bar 2 --size 4KiB -- sleep 1000 >$dir/shm1.out 2>&1 &
+wait_until 120 "a lease on shm1" sh -c 'barctl -o jsonl lease list --device shm1 | grep -q active'
 lease=$(lease_on shm1)
 check "vfio-pci: unbind while leased" unbind "$shm1"
 check "the lease has ended" lease_is "$lease" ended
 expect_equal "because of that, too" device_lost "$(field "$lease" end_reason)"
 echo "$shm1" >/sys/bus/pci/drivers_probe
-check "bound again, it is taken, as well" wait_until 10 "shm1" device_is shm1 ready
+check "bound again, it is taken, as well" wait_until 60 "shm1" device_is shm1 ready
 
 # ---- Reset while leased: what it does is told first.
 hold lease1
@@ -125,20 +126,24 @@ expect_grep "in JSON" '"way": "function"'
 check "the lease lives on" lease_is "$lease" active
 as olga barctl device reset --yes --grace 1s lease1 >$dir/reset.out 2>&1 &
 resetting=$!
-check "its holder is told of the reset" wait_until 10 "the notice" told "$lease" '"state":"recalled".*"recall_reason":"device_reset"'
+check "its holder is told of the reset" wait_until 60 "the notice" told "$lease" '"state":"recalled".*"recall_reason":"device_reset"'
 check "the reset is made" wait $resetting
 expect_grep "and says what ended" '1 leases? ended by the reset' $dir/reset.out
 expect_equal "the lease ended by it" device_reset "$(field "$lease" end_reason)"
 lost lease1 DeviceReset
 check "the device is leased again" works lease1
 
+check "a device that shares its bus is not reset alone, and told so" as olga barctl -o json device reset --dry-run lpair0
+expect_grep "with the one that would be hit" "\"$(address_of lpair1)\""
+expect_grep "so that nothing is reset" '"way": "none"'
+
 # ---- An uncorrectable error: everything ends at once, and nothing is leased until somebody says so.
 hold lease1
 check "error: the device's port reports one" host fault lease1
-check "the lease ends" wait_until 30 "the end" lease_is "$lease" ended
+check "the lease ends" wait_until 120 "the end" lease_is "$lease" ended
 expect_equal "because the device is lost" device_lost "$(field "$lease" end_reason)"
 lost lease1 DeviceLost
-check "the device is cordoned" wait_until 30 "the cordon" device_is lease1 cordoned
+check "the device is cordoned" wait_until 120 "the cordon" device_is lease1 cordoned
 check_fails "it is not leased" works lease1
 expect_grep "the refusal says why, and what to do" 'reported an error: .*barctl device reset lease1'
 check "the operator resets it" as olga barctl device reset lease1
@@ -148,20 +153,20 @@ check "and leased" works lease1
 # ---- Hot-unplug while leased, and plugged in again.
 hold lease2
 check "unplug while leased" host unplug lease2
-check "the lease is recalled, and ends" wait_until 30 "the end" lease_is "$lease" ended
+check "the lease is recalled, and ends" wait_until 120 "the end" lease_is "$lease" ended
 expect_equal "because the device is gone" device_lost "$(field "$lease" end_reason)"
 lost lease2 DeviceLost
-check "the device goes" wait_until 30 "the device to go" is_absent "$(address_of lease2)"
-check "the broker sees that" wait_until 30 "the refusal" sh -c 'barctl device show lease2 | grep -q "There is no PCI device"'
+check "the device goes" wait_until 120 "the device to go" is_absent "$(address_of lease2)"
+check "the broker sees that" wait_until 120 "the refusal" sh -c 'barctl device show lease2 | grep -q "There is no PCI device"'
 check "plugged in again" plug lease2
-check "it is taken" wait_until 10 "lease2" device_is lease2 ready
+check "it is taken" wait_until 60 "lease2" device_is lease2 ready
 check "and leased" works lease2
 
 # ---- A device that no driver of vfio had when the broker was started. By now it is tried only now and then.
 check "later: a device without a driver is unavailable" device_is spare0 unavailable
 echo vfio-pci >"/sys/bus/pci/devices/$spare0/driver_override"
 echo "$spare0" >/sys/bus/pci/drivers_probe
-check "it is taken as soon as it has one" wait_until 5 "spare0" device_is spare0 ready
+check "it is taken as soon as it has one" wait_until 15 "spare0" device_is spare0 ready
 
 expect_equal "no lease was ever stuck" 0 "$(grep -c "is stuck" $dir/broker.log)"
 done_testing
