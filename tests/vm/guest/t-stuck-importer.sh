@@ -13,7 +13,7 @@ chmod 666 /dev/barbroker-importer
 cat >$dir/broker.json <<END
 {
   "metrics": { "enabled": false },
-  "leases": { "revokeTimeout": "2s" },
+  "leases": { "revokeTimeout": "2s", "escalation": { "cordon": "never" } },
   "devices": [
     { "name": "lease0", "kind": "vfio", "address": "$(address_of lease0)" },
     { "name": "lease1", "kind": "vfio", "address": "$(address_of lease1)" },
