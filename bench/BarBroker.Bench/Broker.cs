@@ -28,8 +28,8 @@ internal sealed class Broker : IDisposable
         string configuration = Path.Combine(RuntimeDirectory, "broker.json");
         File.WriteAllText(configuration, Settings.Replace("SECOND", hasSecond ? SecondDevice.Replace("FAULTS", Faults, StringComparison.Ordinal) : "", StringComparison.Ordinal));
         long begin = Stopwatch.GetTimestamp();
-        // Its log goes to a file: reading it would take one of the processors away from what is measured.
-        _process = Process.Start("/bin/sh", ["-c", "exec \"$0\" --config \"$1\" --runtime-dir \"$2\" 2>\"$2/log\"", program, configuration, RuntimeDirectory])
+        // Its log goes to a file: reading it would take one of the processors away from what is measured. A lease of a simulated device takes two descriptors.
+        _process = Process.Start("/bin/sh", ["-c", "ulimit -n 65536 2>/dev/null; exec \"$0\" --config \"$1\" --runtime-dir \"$2\" 2>\"$2/log\"", program, configuration, RuntimeDirectory])
             ?? throw new InvalidOperationException($"{program} did not start");
         WaitUntilReady();
         ReadyAfter = Stopwatch.GetElapsedTime(begin);

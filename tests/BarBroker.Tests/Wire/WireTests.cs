@@ -55,6 +55,8 @@ public sealed class WireTests
             RecallDetail: "why",
             RecallAcknowledged: true)
         {
+            Pool = "queues",
+            PoolSlot = 3,
             StuckFor = TimeSpan.FromSeconds(9),
             Escalations = [new(EscalationStep.Kill, EscalationOutcome.Refused, "why not", TimeSpan.FromSeconds(4))],
         };
