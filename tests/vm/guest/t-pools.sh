@@ -47,20 +47,20 @@ expect_grep "and sees nothing of what the one before has left in its registers" 
 expect_grep "nor in its memory" '^buffer of 61440 .*: all 0xa5a5a5a5$'
 
 hold one alice
-check "the first gets slot 0" wait_until 20 "a slot" has one "lease0 0"
+check "the first gets slot 0" wait_until 60 "a slot" has one "lease0 0"
 hold two bob
-check "the second slot 1" wait_until 20 "a slot" has two "lease0 1"
+check "the second slot 1" wait_until 60 "a slot" has two "lease0 1"
 hold three alice
-check "the third is on the other device" wait_until 20 "a slot" has three "lease1 0"
+check "the third is on the other device" wait_until 60 "a slot" has three "lease1 0"
 hold four bob
-check "and so is the fourth" wait_until 20 "a slot" has four "lease1 1"
+check "and so is the fourth" wait_until 60 "a slot" has four "lease1 1"
 check_fails "then there is none" as alice barctl lease acquire -p queues
 expect_grep "which is said" 'pool queues on lease0 has no free slot'
 hold five alice
 queued() { test "$(barctl -o jsonl lease queue | grep -c '"pool":"queues"')" = 2; }
-check "the fifth waits for both devices" wait_until 20 "the queue" queued
+check "the fifth waits for both devices" wait_until 60 "the queue" queued
 end three
-check "and gets the slot of the one that ends" wait_until 20 "a slot" has five "lease1 0"
+check "and gets the slot of the one that ends" wait_until 60 "a slot" has five "lease1 0"
 
 check_status "a range that reaches into the pool is refused" 5 as alice barctl lease acquire -d lease0 --bar 2 --range 0x110000+0x1000
 expect_grep "by the pool's name" 'reaches into slot 1 of pool queues, which has \[0x110000, \+0x1000\)'
@@ -76,7 +76,7 @@ sed 's/^/# /' /tmp/check.out
 
 for name in one two four five; do end $name; done
 none() { test -z "$(barctl -o jsonl lease list)"; }
-check "all slots are given back" wait_until 20 "no leases" none
+check "all slots are given back" wait_until 60 "no leases" none
 kill $broker
 check "the daemon ends well" wait $broker
 done_testing

@@ -41,6 +41,24 @@ public sealed class SimulatedDeviceTests : IDisposable
         Assert.Equal("two"u8, Read(buffer, 2 * Page, 3));
     }
 
+    [Theory]
+    [InlineData(0u)]
+    [InlineData(0xdeadbeefu)]
+    public void Fill_RangeThatWasWritten_NextExportHasTheWordThereAndElsewhereWhatWasThere(uint word)
+    {
+        using var first = Export(0, new BarRange(0, 4 * Page));
+        byte[] left = [.. Enumerable.Repeat((byte)7, (int)(4 * Page))];
+        Memory(first).Write(0, left);
+        _device.Revoke(first);
+
+        _device.Fill(0, new BarRange(Page, 2 * Page), word);
+
+        using var second = Export(0, new BarRange(0, 4 * Page));
+        Assert.Equal(left[..(int)Page], Read(second, 0, (int)Page));
+        Assert.Equal(Pattern.Of(word, (int)(2 * Page)), Read(second, Page, (int)(2 * Page)));
+        Assert.Equal(left[..(int)Page], Read(second, 3 * Page, (int)Page));
+    }
+
     [Fact]
     public void Revoke_ThenExported_ContentSurvivesAcrossBufferShapes()
     {
