@@ -19,7 +19,7 @@ internal static class BarPicture
         string[] more =
         [
             .. bar.Pooled > 0 ? [$"{Words.Bytes(bar.Pooled)} in pools"] : Array.Empty<string>(),
-            .. bar.Fragmentation > 0 ? [$"{PoolTables.Percent(bar.Fragmentation)} of what is free{(bar.Pooled > 0 ? " outside of them" : "")} is not in the largest hole"] : Array.Empty<string>(),
+            .. bar.Fragmentation > 0 ? [$"free space{(bar.Pooled > 0 ? " outside of them" : "")} fragmented: {PoolTables.Percent(bar.Fragmentation)}"] : Array.Empty<string>(),
         ];
         if (more.Length > 0)
         {
