@@ -26,8 +26,8 @@ cat >$dir/broker.json <<END
 END
 barbrokerd --config $dir/broker.json >$dir/broker.log 2>&1 &
 device_is() { barctl -o jsonl device show "$1" | grep -q "\"state\":\"$2\""; }
-check "the daemon has its devices" wait_until 60 "lease0" device_is lease0 ready
-for device in lease1 lease2 shm1 lpair0; do wait_until 60 "$device" device_is $device ready; done
+check "the daemon has its devices" wait_until 120 "lease0" device_is lease0 ready
+for device in lease1 lease2 shm1 lpair0; do wait_until 120 "$device" device_is $device ready; done
 as alice barctl -o jsonl lease watch --mine >$dir/told 2>&1 &
 
 now() { cut -d' ' -f1 /proc/uptime | tr -d .; }
@@ -84,7 +84,7 @@ check "no driver has the device" test ! -e "/sys/bus/pci/devices/$lease0/driver"
 check "the broker says so" barctl device show lease0
 expect_grep "and what to do" "barctl device bind $lease0"
 echo "$lease0" >/sys/bus/pci/drivers_probe
-check "bound again, it is taken" wait_until 60 "lease0" device_is lease0 ready
+check "bound again, it is taken" wait_until 120 "lease0" device_is lease0 ready
 check "and leased" works lease0
 
 # ---- Here the grace is ten minutes. A client that lets go keeps nobody waiting.
