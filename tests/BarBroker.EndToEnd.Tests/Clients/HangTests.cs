@@ -13,7 +13,7 @@ public sealed class HangTests : ClientsTestBase
     public async Task WorkLoop_HangsWhileItsProcessLives_LosesTheLeaseAndIsTold()
     {
         await StartAsync(OneDevice());
-        var (works, kept) = await WorkAsync("ttl=4", "hang=4");
+        var (works, kept) = await WorkAsync("ttl=20", "hang=20");
         var (hangs, unrenewed) = await WorkAsync("ttl=4");
         var (hangsLong, hung) = await WorkAsync("ttl=60", "hang=4");
         var (stopped, silent) = await WorkAsync("ttl=4");

@@ -28,6 +28,13 @@ public sealed partial class ClockTests
         ["BarBroker.Client/Lease.cs"] = "how long a release waits for its answer, by a timer of the monotonic clock",
     };
 
+    /// <summary>Only for people to read.</summary>
+    private static readonly Dictionary<string, string> TimesOfDay = new()
+    {
+        ["BarBroker/Journal/JournalWriter.cs"] = "when something happened, as history tells it",
+        ["BarBroker/Journal/RunIdentity.cs"] = "when the broker was started, as history tells it",
+    };
+
     [Fact]
     public void Sources_LookAtNoOtherClock_ThanTheReasonsSay()
     {
@@ -38,10 +45,11 @@ public sealed partial class ClockTests
             .Where(source => ClockPattern().IsMatch(source.Line))
             .ToLookup(source => source.File, source => source.Line);
 
-        var others = found.Where(file => !Allowed.ContainsKey(file.Key)).Select(file => $"{file.Key}:{string.Join("; ", file)}");
-        Assert.Equal([], others);
-        Assert.Equal(Allowed.Keys.Order(), Allowed.Keys.Where(found.Contains).Order());
-        Assert.DoesNotContain(found.SelectMany(file => file), line => TimeOfDayPattern().IsMatch(line));
+        string[] reasoned = [.. Allowed.Keys, .. TimesOfDay.Keys];
+        var others = found.Where(file => !reasoned.Contains(file.Key)).Select(file => $"{file.Key}:{string.Join("; ", file)}");
+        Assert.True(!others.Any(), $"give a reason here, or ask the TimeProvider: {string.Join("\n", others)}");
+        Assert.Equal(reasoned.Order(), reasoned.Where(found.Contains).Order());
+        Assert.DoesNotContain(found.Where(file => !TimesOfDay.ContainsKey(file.Key)).SelectMany(file => file), line => TimeOfDayPattern().IsMatch(line));
     }
 
     [GeneratedRegex(@"DateTime(Offset)?\.(Now|UtcNow|Today)|Get(Utc|Local)Now\(|CLOCK_REALTIME|gettimeofday")]
