@@ -4,11 +4,24 @@ using System.CommandLine;
 using System.CommandLine.Invocation;
 using BarBroker.Cli;
 using BarBroker.Cli.Commands;
+using BarBroker.Cli.Completing;
+using BarBroker.Cli.Manual;
 using BarBroker.Cli.Running;
 
 if (args is [ExecStub.Marker, ..])
 {
     return ExecStub.Run(args.AsSpan(1));
+}
+
+if (args is [Completer.Marker, ..])
+{
+    return await Completer.RunAsync(args[1..]);
+}
+
+if (args is [ManualPage.Marker])
+{
+    ManualPage.Write(Console.Out, BarctlCommand.Create());
+    return ExitCode.Done;
 }
 
 // No response files: an argument of the command that `run` starts may begin with an @.

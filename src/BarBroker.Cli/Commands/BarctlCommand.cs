@@ -20,5 +20,6 @@ internal static class BarctlCommand
         ReloadCommand.Create(),
         PolicyCommands.Create(),
         DoctorCommand.Create(),
+        CompletionCommand.Create(),
     };
 }

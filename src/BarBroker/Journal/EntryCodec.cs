@@ -117,7 +117,8 @@ internal static class EntryCodec
                 leaseBytes > 0 ? V1.Lease.Parser.ParseFrom(rest[(textBytes + eventBytes)..]) : null,
                 marks,
                 numbers[1],
-                numbers[2]) { Number = (ulong)numbers[0] };
+                numbers[2])
+            { Number = (ulong)numbers[0] };
         }
         catch (InvalidProtocolBufferException)
         {
