@@ -42,6 +42,7 @@ internal static class Constants
     internal const uint EPOLLIN = 1;
     internal const uint EPOLLONESHOT = 1u << 30;
     internal const short POLLIN = 1;
+    internal const short POLLOUT = 4;
     internal const short POLLHUP = 0x10;
     internal const int SOL_SOCKET = 1;
     internal const int SO_PEERCRED = 17;

@@ -18,6 +18,9 @@ internal static unsafe partial class Libc
     [LibraryImport(Name, EntryPoint = "fcntl", SetLastError = true)]
     internal static partial int Fcntl(FileDescriptor fd, int command, int argument);
 
+    [LibraryImport(Name, EntryPoint = "fcntl", SetLastError = true)]
+    internal static partial int Fcntl(int fd, int command, int argument);
+
     [LibraryImport(Name, EntryPoint = "ioctl", SetLastError = true)]
     internal static partial int Ioctl(FileDescriptor fd, nuint request, void* argument);
 
@@ -56,6 +59,9 @@ internal static unsafe partial class Libc
 
     [LibraryImport(Name, EntryPoint = "eventfd", SetLastError = true)]
     internal static partial int EventFd(uint initial, int flags);
+
+    [LibraryImport(Name, EntryPoint = "pipe2", SetLastError = true)]
+    internal static partial int Pipe2(int* ends, int flags);
 
     [LibraryImport(Name, EntryPoint = "read", SetLastError = true)]
     internal static partial nint Read(FileDescriptor fd, void* buffer, nuint count);
