@@ -389,6 +389,27 @@ public sealed class LeaseWaitTests
         Assert.Equal(LeaseError.NoRoom, f.Refused(Sized(Page) with { Device = "" }, Owner(1002)).Error);
     }
 
+    [Fact]
+    public void AnyDevice_PlaceMovesToAnotherDevice_ThoseBehindItThereMoveToo()
+    {
+        using var f = new LeaseFixture(
+            new LeaseOptions { Rules = [new PolicyRule("r", PolicyMatch.Everybody, Lease: new LeaseRule { MaxPriority = 10 })] },
+            new FakeDevice("dev0", barSize: 8 * Page),
+            new FakeDevice("dev1", barSize: 8 * Page));
+        f.Active(Sized(8 * Page));
+        f.Active(Sized(8 * Page) with { Device = "dev1" });
+        Begin(f, Sized(8 * Page) with { Device = "" }, Owner(1001));
+        Begin(f, Sized(4 * Page) with { Device = "" }, Owner(1002));
+        Assert.Equal([("dev0", 1001u), ("dev1", 1002u)], Kept());
+
+        // Ahead of the first on its device: that has to go where the second is.
+        Begin(f, Explicit(Pages(0, 1)) with { Priority = 1 }, Owner(1003));
+
+        Assert.Equal([("dev0", 1003u), ("dev0", 1002u), ("dev1", 1001u)], Kept());
+
+        IEnumerable<(string, uint)> Kept() => f.Manager.Waiting(LeaseFilter.All).Where(static w => w.Kept.Length > 0).Select(static w => (w.Device, w.Owner.Uid));
+    }
+
     /// <summary>
     /// Small leases come and go for ever, and there is always room for the next of them; the large request is granted as soon as those have ended that were in its place
     /// when it came.

@@ -29,7 +29,7 @@ internal sealed partial class LeaseBook
 
         // Where it could not preempt before, it may be able to since something has changed.
         if (waiter.Target is null || (isWhole && waiter.Terms.MayPreempt && !waiter.HasPreempted))
-            Choose(turn, waiter, now);
+            Choose(turn, waiter, isWhole, now);
         if (waiter.Target != slot)
             return;
         turn.Reserve(waiter);
@@ -126,13 +126,12 @@ internal sealed partial class LeaseBook
     /// The place where it costs least: if the waiter may preempt, the fewest leases that it may take, and of as many the youngest; where that is not to be had,
     /// or without it, the fewest leases that are to end by themselves.
     /// </summary>
-    private void Choose(Turn turn, Waiter waiter, long now)
+    /// <param name="isWhole">As in <see cref="Keep"/>.</param>
+    private void Choose(Turn turn, Waiter waiter, bool isWhole, long now)
     {
+        DeviceSlot? former = waiter.Target;
         if (waiter.Terms.MayPreempt && Best(turn, waiter, isTaking: true, now) is { } taken)
         {
-            // Where it gives its place up there may be room for those behind it.
-            if (waiter.Target is { } former && former != taken.Slot)
-                Wake(former);
             (waiter.Target, waiter.Place, waiter.Victims) = (taken.Slot, taken.Buffers, taken.Victims);
             waiter.HasPreempted = waiter.OwesRecall = true;
             // For those behind they go anyway.
@@ -143,6 +142,17 @@ internal sealed partial class LeaseBook
         {
             (waiter.Target, waiter.Place) = (place.Slot, place.Buffers);
         }
+        else
+        {
+            return;
+        }
+
+        // Those behind it there may have their places where it has its own now.
+        if (waiter.Target != turn.Slot || !isWhole)
+            Wake(waiter.Target);
+        // Where it gave its place up there may be room for those behind it.
+        if (former is not null && former != waiter.Target)
+            Wake(former);
     }
 
     private Place? Best(Turn turn, Waiter waiter, bool isTaking, long now)

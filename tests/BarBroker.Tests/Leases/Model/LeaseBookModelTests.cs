@@ -6,7 +6,10 @@ using CsCheck;
 
 namespace BarBroker.Tests.Leases.Model;
 
-/// <summary>Random histories against the model. STEPS in the environment says how many operations; a failure prints the shortest history found and the seed.</summary>
+/// <summary>
+/// Random histories against the model. STEPS in the environment says how many operations; a failure prints the shortest history found and the seed. REPLAY runs the one
+/// history that it holds, as it was printed.
+/// </summary>
 public sealed class LeaseBookModelTests
 {
     private const int DefaultSteps = 30_000;
@@ -15,6 +18,13 @@ public sealed class LeaseBookModelTests
     [Fact]
     public void History_Random_AgreesWithTheModel()
     {
+        if (Environment.GetEnvironmentVariable("REPLAY") is { } text)
+        {
+            if (Run(Operation.Parse(text), new Tally()) is { } failure)
+                throw failure;
+            return;
+        }
+
         long wanted = long.TryParse(Environment.GetEnvironmentVariable("STEPS"), CultureInfo.InvariantCulture, out long steps) ? steps : DefaultSteps;
         long done = 0;
         var watch = Stopwatch.StartNew();

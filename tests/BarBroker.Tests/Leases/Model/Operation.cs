@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
+using System.Globalization;
+using System.Text.RegularExpressions;
 using CsCheck;
 using static BarBroker.Tests.Leases.Model.OperationKind;
 
 namespace BarBroker.Tests.Leases.Model;
 
 /// <summary>A step of a history. The numbers mean what the kind makes of them, by remainder, so that every operation fits every state.</summary>
-internal readonly record struct Operation(OperationKind Kind, int A, int B, int C, int D)
+internal readonly partial record struct Operation(OperationKind Kind, int A, int B, int C, int D)
 {
     /// <summary>Everything goes wrong: few leases live long enough for somebody to wait for them.</summary>
     private static readonly (int Weight, OperationKind Kind)[] Rough =
@@ -35,6 +37,15 @@ internal readonly record struct Operation(OperationKind Kind, int A, int B, int 
         CsCheck.Gen.Int[0, 1023],
         CsCheck.Gen.Int[0, 1023],
         static (kind, a, b, c, d) => new Operation(kind, a, b, c, d));
+
+    /// <summary>What <see cref="ToString"/> makes of operations, whatever is between them.</summary>
+    public static Operation[] Parse(string text) => [.. Printed().Matches(text).Select(static m => new Operation(
+        Enum.Parse<OperationKind>(m.Groups[1].Value), Number(m, 2), Number(m, 3), Number(m, 4), Number(m, 5)))];
+
+    private static int Number(Match match, int group) => int.Parse(match.Groups[group].Value, CultureInfo.InvariantCulture);
+
+    [GeneratedRegex(@"new\((\w+), (\d+), (\d+), (\d+), (\d+)\)")]
+    private static partial Regex Printed();
 
     public override string ToString() => $"new({Kind}, {A}, {B}, {C}, {D})";
 }
