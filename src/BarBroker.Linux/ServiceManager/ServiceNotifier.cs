@@ -38,6 +38,10 @@ public sealed class ServiceNotifier
     /// Gives the manager the descriptors to keep while this process is away (<c>FileDescriptorStoreMax=</c>); the next run gets them from <see cref="ActivatedDescriptors"/>. The manager answers nothing:
     /// it drops what it has no room for, and what it has already (the same file under the same name).
     /// </summary>
+    /// <remarks>
+    /// All names come back in one variable, LISTEN_FDNAMES, and a variable of 128 KiB or more keeps the next run from being executed at all (MAX_ARG_STRLEN). With 4096 descriptors, names have 31
+    /// characters at most.
+    /// </remarks>
     /// <param name="name">At most 255 printable ASCII characters without <c>:</c>; several descriptors may have the same.</param>
     /// <param name="files">At most <see cref="FdSocket.MaxFiles"/>.</param>
     /// <param name="untilHangUp">Whether the manager lets go of one by itself once poll(2) tells an error or hang-up of it.</param>
