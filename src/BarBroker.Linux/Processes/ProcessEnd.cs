@@ -10,10 +10,13 @@ namespace BarBroker.Linux.Processes;
 /// </summary>
 public static class ProcessEnd
 {
-    /// <summary>signal(7), as a bit of the masks in proc_pid_status(5).</summary>
+    /// <summary>signal(7), as a bit of the pending ones in proc_pid_stat(5).</summary>
     private const ulong SigKillBit = 1ul << (9 - 1);
 
-    /// <summary>Whether every thread of the process has ended, or will without running code of its own: a killed thread has SIGKILL pending until it ends (complete_signal, zap_other_threads in kernel/signal.c).</summary>
+    /// <summary>PF_EXITING in include/linux/sched.h.</summary>
+    private const ulong Exiting = 0x4;
+
+    /// <summary>Whether every thread of the process has ended, or will without running code of its own: a killed thread has SIGKILL pending until it begins to end (complete_signal, zap_other_threads in kernel/signal.c).</summary>
     /// <returns>False also where there is no such process.</returns>
     public static bool IsEnding(int pid, string procRoot = "/proc") => Count(pid, procRoot) is { Ending: > 0, Other: 0 };
 
@@ -34,21 +37,17 @@ public static class ProcessEnd
         }
     }
 
+    /// <remarks>
+    /// proc_pid_stat(5), whose fields are counted from behind the name, which may hold anything: 3 is the state, 9 the flags, 31 what is pending for this thread alone. A thread that
+    /// closes files at its own end has taken its SIGKILL already, and shows PF_EXITING (do_exit in kernel/exit.c).
+    /// </remarks>
     private static bool IsEnding(string thread)
     {
-        foreach (string line in File.ReadLines(Path.Combine(thread, "status")))
-        {
-            if (line.StartsWith("State:", StringComparison.Ordinal) && line.AsSpan(6).TrimStart() is ['Z' or 'X', ..])
-            {
-                return true;
-            }
-
-            if (line.StartsWith("SigPnd:", StringComparison.Ordinal))
-            {
-                return ulong.TryParse(line.AsSpan(7).Trim(), NumberStyles.HexNumber, CultureInfo.InvariantCulture, out ulong pending) && (pending & SigKillBit) != 0;
-            }
-        }
-
-        return false;
+        string status = File.ReadAllText(Path.Combine(thread, "stat"));
+        string[] fields = status[(status.LastIndexOf(')') + 1)..].Split(' ', StringSplitOptions.RemoveEmptyEntries);
+        return fields.Length > 28
+            && (fields[0] is "Z" or "X" || HasBit(fields[6], Exiting) || HasBit(fields[28], SigKillBit));
     }
+
+    private static bool HasBit(string field, ulong bit) => ulong.TryParse(field, CultureInfo.InvariantCulture, out ulong bits) && (bits & bit) != 0;
 }

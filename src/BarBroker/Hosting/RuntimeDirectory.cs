@@ -79,9 +79,9 @@ internal sealed class RuntimeDirectory : IDisposable
             {
                 return new RuntimeDirectory(Write(Open(file)));
             }
-            catch (IOException) when (Holder(file) is { } predecessor && ProcessEnd.HasBegun(predecessor) && since.Elapsed < _turnPatience)
+            catch (IOException) when (Holder(file) is { } predecessor && since.Elapsed < (ProcessEnd.HasBegun(predecessor) ? _turnPatience : _deathPatience))
             {
-                // Mostly all of it goes in a moment, and the lock with it.
+                // One that has been told to stop mostly goes in a moment, and the lock with it.
                 if (since.Elapsed > _deathPatience && ProcessEnd.IsEnding(predecessor))
                 {
                     return Replace(file, predecessor);

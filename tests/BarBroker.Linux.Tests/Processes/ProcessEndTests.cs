@@ -7,9 +7,11 @@ namespace BarBroker.Linux.Tests.Processes;
 
 public sealed class ProcessEndTests : IDisposable
 {
-    private const string None = "0000000000000000";
-    private const string SigKill = "0000000000000100";
-    private const string SigTerm = "0000000000004000";
+    private const int SigKill = 0x100;
+    private const int SigTerm = 0x4000;
+
+    /// <summary>PF_EXITING, PF_FORKNOEXEC, PF_RANDOMIZE.</summary>
+    private const int Exiting = 0x4 | 0x40 | 0x400000;
 
     private readonly TestDirectory _proc = new();
 
@@ -20,26 +22,36 @@ public sealed class ProcessEndTests : IDisposable
     public void IsEnding_NoSuchProcess_False() => Assert.False(ProcessEnd.IsEnding(4_000_000));
 
     [Theory]
-    [InlineData(true, "Z", None, "D", SigKill)]
-    [InlineData(true, "D", SigKill, "D", SigKill)]
-    [InlineData(false, "Z", None, "D", None)]
-    [InlineData(false, "Z", None, "R", SigTerm)]
-    [InlineData(false, "D", SigKill, "S", None)]
-    public void IsEnding_Threads_OnlyIfNoneRunsCodeAgain(bool ending, string firstState, string firstPending, string secondState, string secondPending)
+    [InlineData(true, "Z", 0, 0, "D", 0, SigKill)]
+    [InlineData(true, "Z", 0, 0, "D", Exiting, 0)]
+    [InlineData(true, "D", 0, SigKill, "D", 0, SigKill)]
+    [InlineData(false, "Z", 0, 0, "D", 0x400040, 0)]
+    [InlineData(false, "Z", 0, 0, "R", 0, SigTerm)]
+    [InlineData(false, "D", 0, SigKill, "S", 0, 0)]
+    public void IsEnding_Threads_OnlyIfNoneRunsCodeAgain(bool ending, string firstState, int firstFlags, int firstPending, string secondState, int secondFlags, int secondPending)
     {
-        Thread(42, firstState, firstPending);
-        Thread(43, secondState, secondPending);
+        Thread(42, firstState, firstFlags, firstPending);
+        Thread(43, secondState, secondFlags, secondPending);
 
         Assert.Equal(ending, ProcessEnd.IsEnding(42, _proc.Path));
-        Assert.Equal(ending || firstState == "Z" || firstPending == SigKill, ProcessEnd.HasBegun(42, _proc.Path));
+        Assert.True(ProcessEnd.HasBegun(42, _proc.Path));
+    }
+
+    [Fact]
+    public void HasBegun_ThreadsThatRun_False()
+    {
+        Thread(42, "S", 0x400040, SigTerm);
+        Thread(43, "D", 0x400040, 0);
+
+        Assert.False(ProcessEnd.HasBegun(42, _proc.Path));
     }
 
     public void Dispose() => _proc.Dispose();
 
-    private void Thread(int id, string state, string pending)
+    private void Thread(int id, string state, int flags, int pending)
     {
         string directory = Path.Combine(_proc.Path, "42", "task", $"{id}");
         Directory.CreateDirectory(directory);
-        File.WriteAllText(Path.Combine(directory, "status"), $"Name:\tbarbrokerd\nState:\t{state} (word)\nSigQ:\t0/100\nSigPnd:\t{pending}\nShdPnd:\t{None}\n");
+        File.WriteAllText(Path.Combine(directory, "stat"), $"{id} (a name) Z 4) {state} 1 42 42 0 -1 {flags} {string.Join(' ', Enumerable.Repeat(0, 21))} {pending} 0 4096 0\n");
     }
 }
