@@ -23,11 +23,19 @@ public static class ProcessEnd
     /// <summary>Whether some threads are as far; the others may be on their way, which takes a moment, and show nothing of it (get_signal takes SIGKILL from what is pending).</summary>
     public static bool HasBegun(int pid, string procRoot = "/proc") => Count(pid, procRoot).Ending > 0;
 
+    /// <summary>Processes that are ending and that the kernel keeps: one of their threads sleeps in a call that no signal ends. A thread that closes its files as it ends no longer shows which.</summary>
+    public static IReadOnlyList<int> Kept(string procRoot = "/proc") =>
+    [
+        .. Directory.EnumerateDirectories(procRoot)
+            .Select(static directory => int.TryParse(Path.GetFileName(directory), CultureInfo.InvariantCulture, out int pid) ? pid : 0)
+            .Where(pid => pid > 0 && IsEnding(pid, procRoot) && Sleeps(pid, procRoot)),
+    ];
+
     private static (int Ending, int Other) Count(int pid, string procRoot)
     {
         try
         {
-            string[] threads = Directory.GetDirectories(Path.Combine(procRoot, pid.ToString(CultureInfo.InvariantCulture), "task"));
+            string[] threads = Threads(pid, procRoot);
             int ending = threads.Count(IsEnding);
             return (ending, threads.Length - ending);
         }
@@ -37,16 +45,31 @@ public static class ProcessEnd
         }
     }
 
+    private static string[] Threads(int pid, string procRoot) => Directory.GetDirectories(Path.Combine(procRoot, pid.ToString(CultureInfo.InvariantCulture), "task"));
+
+    private static bool IsEnding(string thread) =>
+        Fields(thread) is { Length: > 28 } fields && (fields[0] is "Z" or "X" || HasBit(fields[6], Exiting) || HasBit(fields[28], SigKillBit));
+
+    private static bool Sleeps(int pid, string procRoot)
+    {
+        try
+        {
+            return Threads(pid, procRoot).Any(static thread => Fields(thread) is ["D", ..]);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return false;
+        }
+    }
+
     /// <remarks>
-    /// proc_pid_stat(5), whose fields are counted from behind the name, which may hold anything: 3 is the state, 9 the flags, 31 what is pending for this thread alone. A thread that
-    /// closes files at its own end has taken its SIGKILL already, and shows PF_EXITING (do_exit in kernel/exit.c).
+    /// proc_pid_stat(5), from its third field on, counted from behind the name, which may hold anything: 3 is the state, 9 the flags, 31 what is pending for this thread alone. A thread
+    /// that closes files at its own end has taken its SIGKILL already, and shows PF_EXITING (do_exit in kernel/exit.c).
     /// </remarks>
-    private static bool IsEnding(string thread)
+    private static string[] Fields(string thread)
     {
         string status = File.ReadAllText(Path.Combine(thread, "stat"));
-        string[] fields = status[(status.LastIndexOf(')') + 1)..].Split(' ', StringSplitOptions.RemoveEmptyEntries);
-        return fields.Length > 28
-            && (fields[0] is "Z" or "X" || HasBit(fields[6], Exiting) || HasBit(fields[28], SigKillBit));
+        return status[(status.LastIndexOf(')') + 1)..].Split(' ', StringSplitOptions.RemoveEmptyEntries);
     }
 
     private static bool HasBit(string field, ulong bit) => ulong.TryParse(field, CultureInfo.InvariantCulture, out ulong bits) && (bits & bit) != 0;

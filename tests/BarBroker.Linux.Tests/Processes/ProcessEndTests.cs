@@ -46,11 +46,23 @@ public sealed class ProcessEndTests : IDisposable
         Assert.False(ProcessEnd.HasBegun(42, _proc.Path));
     }
 
+    [Fact]
+    public void Kept_Processes_OnlyThoseThatEndAndCannot()
+    {
+        Thread(42, "Z", 0, 0);
+        Thread(43, "D", Exiting, 0);
+        Thread(50, "Z", 0, 0, process: 50);
+        Thread(60, "D", 0x400040, 0, process: 60);
+        Directory.CreateDirectory(Path.Combine(_proc.Path, "sys"));
+
+        Assert.Equal([42], ProcessEnd.Kept(_proc.Path));
+    }
+
     public void Dispose() => _proc.Dispose();
 
-    private void Thread(int id, string state, int flags, int pending)
+    private void Thread(int id, string state, int flags, int pending, int process = 42)
     {
-        string directory = Path.Combine(_proc.Path, "42", "task", $"{id}");
+        string directory = Path.Combine(_proc.Path, $"{process}", "task", $"{id}");
         Directory.CreateDirectory(directory);
         File.WriteAllText(Path.Combine(directory, "stat"), $"{id} (a name) Z 4) {state} 1 42 42 0 -1 {flags} {string.Join(' ', Enumerable.Repeat(0, 21))} {pending} 0 4096 0\n");
     }

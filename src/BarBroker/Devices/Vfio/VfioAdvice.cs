@@ -71,12 +71,16 @@ internal static class VfioAdvice
             holders = FileHolder.OfVfioDevice(device.RealPath);
         }
 
+        const string Kept = "which has ended but for a thread that the kernel keeps: the driver of another device has memory of this one mapped and does not let go "
+            + "(the kernel's log and the broker's own, of before, tell more). The device is taken as soon as it does; if it never does, only a reboot helps.";
         if (holders.FirstOrDefault(static holder => ProcessEnd.IsEnding(holder.Pid)) is { } ending)
         {
-            return new IOException(
-                $"{device.Address}: {failure.Target} is held by {ending}, which has ended but for a thread that the kernel keeps: the driver of another device has memory of this one mapped and does not let go "
-                + "(the kernel's log and the broker's own, of before, tell more). The device is taken as soon as it does; if it never does, only a reboot helps.",
-                failure);
+            return new IOException($"{device.Address}: {failure.Target} is held by {ending}, {Kept}", failure);
+        }
+
+        if (holders.Count == 0 && ProcessEnd.Kept() is [var kept, ..])
+        {
+            return new IOException($"{device.Address}: {failure.Target} is in use, no process shows it open, and so it may be held by {new FileHolder(kept, ProcessName.Of(kept), failure.Target)}, {Kept}", failure);
         }
 
         string who = holders.Count > 0 ? string.Join(" and ", holders.Take(3)) : $"another process (`fuser -v {failure.Target}` tells which)";
