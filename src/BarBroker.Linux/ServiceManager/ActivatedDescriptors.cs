@@ -19,7 +19,11 @@ public sealed class ActivatedDescriptors : IDisposable
     private readonly Lock _gate = new();
     private ImmutableArray<PassedDescriptor> _left;
 
-    private ActivatedDescriptors(ImmutableArray<PassedDescriptor> passed) => _left = passed;
+    /// <param name="passed">Owned by this from now on.</param>
+    public ActivatedDescriptors(ImmutableArray<PassedDescriptor> passed) => _left = passed;
+
+    /// <summary>Without a service manager.</summary>
+    public static ActivatedDescriptors None => new([]);
 
     /// <summary>Names of those that nobody has claimed yet, in the manager's order.</summary>
     public ImmutableArray<string> Unclaimed
@@ -74,7 +78,7 @@ public sealed class ActivatedDescriptors : IDisposable
         // Meant for the process of this number only: a child may have inherited the variables, and has other files under the numbers.
         if (count is null || pid != Environment.ProcessId.ToString(CultureInfo.InvariantCulture))
         {
-            return new ActivatedDescriptors([]);
+            return None;
         }
 
         if (!int.TryParse(count, NumberStyles.None, CultureInfo.InvariantCulture, out int passed))

@@ -6,6 +6,7 @@ using BarBroker.Devices.Vfio;
 using BarBroker.FdChannel;
 using BarBroker.Journal;
 using BarBroker.Leases;
+using BarBroker.Linux.ServiceManager;
 using BarBroker.Linux.Time;
 using BarBroker.Policy;
 using BarBroker.Processes;
@@ -24,10 +25,12 @@ internal sealed class BrokerHost : IAsyncDisposable
 {
     private static readonly TimeSpan OpenPatience = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan CloseTimeout = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan SignsInterval = TimeSpan.FromSeconds(5);
 
     private readonly BrokerOptions _options;
     private readonly ILoggerFactory _logs;
     private readonly ILogger _log;
+    private readonly ServiceStart _start;
     private readonly WebApplication _app;
     private readonly RuntimeDirectory _directory;
     private readonly ClientRegistry _registry;
@@ -44,9 +47,10 @@ internal sealed class BrokerHost : IAsyncDisposable
     private bool _stopped;
     private bool _disposed;
 
-    private BrokerHost(BrokerOptions options, SocketAccess clients, SocketAccess operators, RuntimeDirectory directory, Action<ILoggingBuilder> logging, Func<BrokerOptions>? read)
+    private BrokerHost(BrokerOptions options, SocketAccess clients, SocketAccess operators, RuntimeDirectory directory, Action<ILoggingBuilder> logging, Func<BrokerOptions>? read, ServiceStart start)
     {
         _options = options;
+        _start = start;
         _directory = directory;
         var time = new BootTimeProvider();
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ApplicationName = "barbrokerd" });
@@ -56,10 +60,12 @@ internal sealed class BrokerHost : IAsyncDisposable
         _options = options = Inherit(options, directory);
         var epochs = new EpochReserve(options.StateDirectory, logs.CreateLogger<EpochReserve>(), () => _fault.TrySetResult("no epochs are left"));
         Leases = new LeaseManager(options.Leases, options.Devices.Select(entry => DeviceFactory.Create(entry, options.Leases.RevokeTimeout)), epochs.First, time);
+        Vitals = new Vitals(Leases, time, start.Watchdog / 4 is { } quarter && quarter < SignsInterval ? quarter : SignsInterval, logs.CreateLogger<Vitals>());
         _registry = new ClientRegistry(Leases.OwnerExited, logs.CreateLogger<ClientRegistry>());
         Leases.UseKiller(new ClientKiller(_registry, logs.CreateLogger<ClientKiller>()));
         var healthService = new HealthServiceImpl();
         _health = new HealthReporter(healthService);
+        Vitals.Taken += _health.SignsTaken;
         _leaseLog = new LeaseLog(logs.CreateLogger<LeaseLog>());
         Reloader = new ConfigurationReloader(options, read, Leases, logs.CreateLogger<ConfigurationReloader>());
         _journal = options.Journal.Enabled ? new LeaseJournal(options, time, () => Leases.List(LeaseFilter.All), logs.CreateLogger<LeaseJournal>()) : null;
@@ -72,7 +78,7 @@ internal sealed class BrokerHost : IAsyncDisposable
         Leases.Refused = _journal is { } journal ? journal.Refused : null;
 
         _fdChannel = new FdChannelServer(
-            UnixListener.Bind(options.FdSocket, SocketType.Seqpacket, clients),
+            UnixListener.TakeOrBind(start.Passed, options.FdSocket, SocketType.Seqpacket, clients),
             Leases,
             _registry,
             new FdChannelOptions { ConnectionsPerUid = options.ConnectionsPerUid },
@@ -87,7 +93,7 @@ internal sealed class BrokerHost : IAsyncDisposable
             options,
             new ConnectionGate(SocketKind.Client, clientLimit, _registry, gateLog),
             new ConnectionGate(SocketKind.Operator, operatorLimit, _registry, gateLog)));
-        builder.WebHost.UseSockets(transport => BrokerWeb.Transport(transport, options, clients, operators));
+        builder.WebHost.UseSockets(transport => BrokerWeb.Transport(transport, options, clients, operators, start.Passed));
         BrokerWeb.AddServices(builder.Services, options);
         builder.Services
             .AddSingleton(logs)
@@ -105,9 +111,16 @@ internal sealed class BrokerHost : IAsyncDisposable
 
         _app = builder.Build();
         BrokerWeb.Map(_app, options);
+        if (options.Metrics is not null)
+        {
+            new HealthPages(Vitals, _health).Map(_app);
+        }
     }
 
     public LeaseManager Leases { get; }
+
+    /// <summary>Taken from the start until the leases are disposed of.</summary>
+    public Vitals Vitals { get; }
 
     /// <summary>Null: none is kept.</summary>
     public LeaseJournal? Journal => _journal;
@@ -122,17 +135,21 @@ internal sealed class BrokerHost : IAsyncDisposable
 
     public ILogger Log => _log;
 
+    /// <summary>The state of the broker in a line.</summary>
+    public string Summary() => _status.Summary();
+
     /// <param name="configuration">The name of the configuration file, for messages.</param>
     /// <param name="read">Reads and checks the configuration again; null if it cannot be.</param>
+    /// <param name="start">From the service manager; null: there is none.</param>
     /// <exception cref="ConfigurationException">It does not fit this system.</exception>
     /// <exception cref="StartupException">Something is in the way.</exception>
-    public static BrokerHost Build(BrokerOptions options, string configuration, Action<ILoggingBuilder> logging, Func<BrokerOptions>? read = null)
+    public static BrokerHost Build(BrokerOptions options, string configuration, Action<ILoggingBuilder> logging, Func<BrokerOptions>? read = null, ServiceStart? start = null)
     {
         var (clients, operators) = SocketAccess.Resolve(options, configuration);
         var directory = RuntimeDirectory.Take(options.RuntimeDirectory);
         try
         {
-            return new BrokerHost(options, clients, operators, directory, logging, read);
+            return new BrokerHost(options, clients, operators, directory, logging, read, start ?? new ServiceStart(ActivatedDescriptors.None, null, null));
         }
         catch
         {
@@ -147,6 +164,7 @@ internal sealed class BrokerHost : IAsyncDisposable
         WarnOfDevices();
         _journal?.Started();
         Leases.Start();
+        Vitals.Start();
         if (_options.Devices.Any(static device => device is VfioDeviceEntry))
         {
             _nodes = new VfioNodeWatch("/dev", Leases.RetryUnavailable, failure => HostLog.NodesNotWatched(_log, failure));
@@ -167,6 +185,7 @@ internal sealed class BrokerHost : IAsyncDisposable
         Leases.Metrics.ShowZeros(_options.Devices.Select(static device => device.Name));
         _status.MetricsUrl = FindMetricsUrl();
         _status.Ready();
+        CloseUnclaimed();
         HostLog.Ready(_log, _options.RuntimeDirectory, _options.StateDirectory, MetricsUrl.Length > 0 ? MetricsUrl : "nowhere", _options.Devices.Length);
     }
 
@@ -214,6 +233,7 @@ internal sealed class BrokerHost : IAsyncDisposable
         await StopAsync("disposed");
         await _app.DisposeAsync();
         _registry.Dispose();
+        Vitals.Dispose();
         await Leases.DisposeAsync();
         _journal?.Dispose();
         _processMetrics.Dispose();
@@ -236,9 +256,14 @@ internal sealed class BrokerHost : IAsyncDisposable
         }
 
         HostLog.TookOver(_log, predecessor);
+        var passed = _start.Passed.Unclaimed;
         foreach (string socket in new[] { options.ClientSocket, options.OperatorSocket, options.FdSocket })
         {
-            File.Delete(socket);
+            // A service manager's socket is not the predecessor's alone.
+            if (!passed.Contains(Path.GetFileName(socket)))
+            {
+                File.Delete(socket);
+            }
         }
 
         if (options.Metrics is not { } metrics || BrokerWeb.IsFree(metrics))
@@ -248,6 +273,16 @@ internal sealed class BrokerHost : IAsyncDisposable
 
         HostLog.MetricsHeld(_log, metrics, predecessor);
         return options with { Metrics = null };
+    }
+
+    /// <summary>Whoever has use for a descriptor has claimed it by now.</summary>
+    private void CloseUnclaimed()
+    {
+        if (_start.Passed.Unclaimed is { IsEmpty: false } names)
+        {
+            _start.Passed.Dispose();
+            HostLog.Unclaimed(_log, string.Join(", ", names));
+        }
     }
 
     private void WarnOfDevices()

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-using System.Diagnostics;
-using System.Globalization;
-using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using BarBroker.Configuration;
-using Microsoft.Extensions.Hosting.Systemd;
+using BarBroker.Leases;
+using BarBroker.Linux;
+using BarBroker.Linux.ServiceManager;
 
 namespace BarBroker.Hosting;
 
@@ -48,33 +47,53 @@ internal static class BrokerProgram
 
     private static async Task<int> ServeAsync(Func<BrokerOptions> read, string configuration)
     {
-        await using var host = BrokerHost.Build(read(), configuration, BrokerLogging.Configure, read);
+        using var start = TakeStart();
+        await using var host = BrokerHost.Build(read(), configuration, BrokerLogging.Configure, read, start);
         var stop = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
         using var terminate = OnSignal(PosixSignal.SIGTERM, () => stop.TrySetResult("SIGTERM"));
         using var interrupt = OnSignal(PosixSignal.SIGINT, () => stop.TrySetResult("SIGINT"));
-
-        // Does nothing where no service manager listens (sd_notify(3)).
-        var manager = new SystemdNotifier();
+        var report = new ServiceReport(start.Notifier, host.Log);
         var ready = new TaskCompletionSource();
-        using var hangUp = OnSignal(PosixSignal.SIGHUP, () => _ = ReloadAsync(host, manager, ready.Task));
+        using var hangUp = OnSignal(PosixSignal.SIGHUP, () => _ = ReloadAsync(host, report, ready.Task));
         await host.StartAsync(CancellationToken.None);
-        Tell(manager, ServiceState.Ready, host.Log);
+        host.Vitals.Taken += signs => Tell(report, host, signs, start.Watchdog is not null);
+        report.Ready();
         ready.SetResult();
 
         using var trim = new MemoryTrim(TimeProvider.System);
         var end = await Task.WhenAny(stop.Task, host.Fault);
-        Tell(manager, ServiceState.Stopping, host.Log);
+        report.Stopping();
         await host.StopAsync(await end);
         return end == stop.Task ? ExitCodes.Done : ExitCodes.Failed;
     }
 
+    private static ServiceStart TakeStart()
+    {
+        try
+        {
+            return ServiceStart.Take();
+        }
+        catch (Exception exception) when (exception is FormatException or LinuxException)
+        {
+            throw new StartupException($"What the service manager passes makes no sense: {exception.Message}", exception);
+        }
+    }
+
+    private static void Tell(ServiceReport report, BrokerHost host, VitalSigns signs, bool watchdog)
+    {
+        if (watchdog && signs.AreGood)
+        {
+            report.Alive();
+        }
+
+        report.Status(signs.AreGood ? host.Summary() : signs.Complaint);
+    }
+
     /// <summary>Never fails: whatever goes wrong leaves the broker as it was. A signal that came early waits for the start.</summary>
-    private static async Task ReloadAsync(BrokerHost host, SystemdNotifier manager, Task ready)
+    private static async Task ReloadAsync(BrokerHost host, ServiceReport report, Task ready)
     {
         await ready.ConfigureAwait(false);
-
-        // The time stamp is CLOCK_MONOTONIC in microseconds, as Type=notify-reload wants it (sd_notify(3)).
-        Tell(manager, new ServiceState(string.Create(CultureInfo.InvariantCulture, $"RELOADING=1\nMONOTONIC_USEC={Stopwatch.GetTimestamp() / (Stopwatch.Frequency / 1_000_000)}")), host.Log);
+        report.Reloading();
         try
         {
             var outcome = host.Reloader.Reload("SIGHUP", apply: false);
@@ -85,20 +104,7 @@ internal static class BrokerProgram
             HostLog.ReloadFailed(host.Log, exception);
         }
 
-        Tell(manager, ServiceState.Ready, host.Log);
-    }
-
-    /// <summary>A service manager that does not listen any more must not keep the leases from being ended.</summary>
-    private static void Tell(SystemdNotifier manager, ServiceState state, ILogger log)
-    {
-        try
-        {
-            manager.Notify(state);
-        }
-        catch (SocketException exception)
-        {
-            HostLog.NotToldServiceManager(log, exception);
-        }
+        report.Ready();
     }
 
     private static PosixSignalRegistration OnSignal(PosixSignal signal, Action action) => PosixSignalRegistration.Create(signal, context =>

@@ -3,6 +3,7 @@
 using System.Net;
 using System.Net.Sockets;
 using BarBroker.Configuration;
+using BarBroker.Linux.ServiceManager;
 using BarBroker.Rpc;
 using Grpc.HealthCheck;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
@@ -51,13 +52,13 @@ internal static class BrokerWeb
         }
     }
 
-    public static void Transport(SocketTransportOptions transport, BrokerOptions options, SocketAccess client, SocketAccess forOperators)
+    public static void Transport(SocketTransportOptions transport, BrokerOptions options, SocketAccess client, SocketAccess forOperators, ActivatedDescriptors passed)
     {
         transport.UnsafePreferInlineScheduling = true;
         transport.CreateBoundListenSocket = endpoint => endpoint switch
         {
-            UnixDomainSocketEndPoint unix when unix.ToString() == options.OperatorSocket => UnixListener.Bind(options.OperatorSocket, SocketType.Stream, forOperators),
-            UnixDomainSocketEndPoint => UnixListener.Bind(options.ClientSocket, SocketType.Stream, client),
+            UnixDomainSocketEndPoint unix when unix.ToString() == options.OperatorSocket => UnixListener.TakeOrBind(passed, options.OperatorSocket, SocketType.Stream, forOperators),
+            UnixDomainSocketEndPoint => UnixListener.TakeOrBind(passed, options.ClientSocket, SocketType.Stream, client),
             _ => BindTcp((IPEndPoint)endpoint),
         };
     }

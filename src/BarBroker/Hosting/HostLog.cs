@@ -28,11 +28,26 @@ internal static partial class HostLog
     [LoggerMessage(EventId = 407, Level = LogLevel.Warning, Message = "Some devices took longer than {Timeout} to open; they are served when they have")]
     public static partial void SlowOpen(ILogger log, TimeSpan timeout);
 
-    [LoggerMessage(EventId = 409, Level = LogLevel.Warning, Message = "Nodes that appear in /dev/vfio are not noticed; devices that are unavailable are tried again now and then only")]
+    [LoggerMessage(EventId = 411, Level = LogLevel.Warning, Message = "Nodes that appear in /dev/vfio are not noticed; devices that are unavailable are tried again now and then only")]
     public static partial void NodesNotWatched(ILogger log, Exception exception);
 
     [LoggerMessage(EventId = 408, Level = LogLevel.Warning, Message = "The service manager could not be told how the broker is doing: NOTIFY_SOCKET does not take it")]
     public static partial void NotToldServiceManager(ILogger log, Exception exception);
+
+    [LoggerMessage(EventId = 413, Level = LogLevel.Error, Message = "The broker does not do its work: {Complaint}")]
+    public static partial void NotAlive(ILogger log, string complaint);
+
+    [LoggerMessage(EventId = 414, Level = LogLevel.Warning, Message = "The broker does its work again")]
+    public static partial void AliveAgain(ILogger log);
+
+    [LoggerMessage(EventId = 415, Level = LogLevel.Warning, Message = "The thread of device {Device} has been in one call for {Interval} or longer; until it comes back, nothing is granted there")]
+    public static partial void DeviceKept(ILogger log, string device, TimeSpan interval);
+
+    [LoggerMessage(EventId = 416, Level = LogLevel.Information, Message = "The thread of device {Device} has come back from its call")]
+    public static partial void DeviceBack(ILogger log, string device);
+
+    [LoggerMessage(EventId = 412, Level = LogLevel.Warning, Message = "The service manager passed descriptors that are of no use, and they were closed: {Names}")]
+    public static partial void Unclaimed(ILogger log, string names);
 
     [LoggerMessage(EventId = 409, Level = LogLevel.Warning, Message = "The broker before this one, process {Predecessor}, was killed while the kernel kept a thread of it; until the kernel lets go of that, its devices are busy, its leases on them go on, and its clients hear nothing")]
     public static partial void TookOver(ILogger log, int predecessor);

@@ -2,12 +2,18 @@
 
 using System.Net.Sockets;
 using BarBroker.Linux;
+using BarBroker.Linux.ServiceManager;
 
 namespace BarBroker.Hosting;
 
-/// <summary>Binds the broker's sockets to their paths.</summary>
+/// <summary>Binds the broker's sockets to their paths, or takes those that a service manager has bound.</summary>
 internal static class UnixListener
 {
+    /// <summary>As <see cref="Bind"/>, unless the service manager has passed a socket for this path. Call it only while holding the runtime directory.</summary>
+    /// <exception cref="StartupException">What was passed is not what is needed, or somebody answers there, or the kernel refused.</exception>
+    public static Socket TakeOrBind(ActivatedDescriptors passed, string path, SocketType type, SocketAccess access) =>
+        ActivatedSocket.Take(passed, path, type, access) ?? Bind(path, type, access);
+
     /// <summary>
     /// Binds without listening: until the caller listens the kernel refuses every connection, so nobody connects before owner and mode are right.
     /// A socket file that nobody answers on is replaced. Call it only while holding the runtime directory.

@@ -70,6 +70,9 @@ internal sealed class LeaseManager : IAsyncDisposable
     /// <summary>Ended leases since the start.</summary>
     public long EndedCount => _book.EndedCount;
 
+    /// <summary>Leases in this state.</summary>
+    public int Count(LeaseState state) => _book.Count(state);
+
     /// <summary>How often the broker found itself stalled and gave every lease a grace.</summary>
     public long StallCount => _book.StallCount;
 
@@ -226,6 +229,12 @@ internal sealed class LeaseManager : IAsyncDisposable
 
     /// <summary>A device may have appeared: those that are not open are tried at once.</summary>
     public void RetryUnavailable() => _book.RetryUnavailable();
+
+    /// <summary>Has the sweep and every device's thread give a sign of life. After <see cref="Start"/>.</summary>
+    public void AskForSigns() => _book.AskForSigns();
+
+    /// <summary>Who has given it since.</summary>
+    public VitalSigns Signs() => _book.Signs();
 
     public IDisposable Subscribe(ILeaseObserver observer) => _book.Subscribe(observer);
 

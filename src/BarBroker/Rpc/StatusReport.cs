@@ -66,6 +66,14 @@ internal sealed class StatusReport(LeaseManager leases, ConfigurationReloader re
         return response;
     }
 
+    /// <summary>The same in a line.</summary>
+    public string Summary()
+    {
+        var devices = leases.Devices();
+        int stuck = leases.Count(LeaseState.Stuck);
+        return $"{devices.Count(static device => device.State == DeviceState.Ready)} of {devices.Length} devices ready, {devices.Sum(static device => device.Leases)} leases{(stuck > 0 ? $", {stuck} stuck" : "")}";
+    }
+
     private static void Count(V1.GetStatusResponse response, LeaseState state)
     {
         switch (state)

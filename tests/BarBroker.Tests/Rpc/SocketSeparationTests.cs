@@ -6,6 +6,7 @@ using BarBroker.V1;
 using Grpc.Core;
 using Grpc.Health.V1;
 using Grpc.Reflection.V1;
+using HealthReporter = BarBroker.Rpc.HealthReporter;
 
 namespace BarBroker.Tests.Rpc;
 
@@ -68,6 +69,35 @@ public sealed class SocketSeparationTests : BrokerTest
     }
 
     [Fact]
+    public async Task HealthPages_DeviceReadyThenCordoned_LiveStaysAndReadyFollows()
+    {
+        Assert.Equal((HttpStatusCode.OK, "ok\n"), await Get("/healthz"));
+        Assert.Equal((HttpStatusCode.OK, "ok\n"), await Get("/readyz"));
+
+        await Operator.CordonDeviceAsync(new CordonDeviceRequest { Device = "sim0" }, cancellationToken: Cancellation);
+
+        Assert.Equal((HttpStatusCode.OK, "ok\n"), await Get("/healthz"));
+        Assert.Equal((HttpStatusCode.ServiceUnavailable, "sim0 is cordoned\n"), await Get("/readyz"));
+    }
+
+    [Theory]
+    [InlineData(false, "sim0", "the sweep, which ends what has expired, does not run")]
+    [InlineData(true, "sim0", "the thread of sim0 is not there")]
+    [InlineData(true, "sim1", "")]
+    public void Obstacles_SignsOfADeviceThatIsReady_AreWhatTheySay(bool isSweeping, string away, string expected)
+    {
+        var health = new HealthReporter(new Grpc.HealthCheck.HealthServiceImpl());
+        Assert.Equal("the broker starts", health.Obstacles());
+        health.Start(Broker.Leases.Devices());
+
+        health.SignsTaken(new BarBroker.Leases.VitalSigns(isSweeping, [away], []));
+
+        Assert.Equal(expected, health.Obstacles());
+        health.Stop();
+        Assert.Equal("the broker stops", health.Obstacles());
+    }
+
+    [Fact]
     public async Task Reflection_OnEachSocket_ListsItsOwnServices()
     {
         string[] client = await Services(ClientChannel);
@@ -82,6 +112,13 @@ public sealed class SocketSeparationTests : BrokerTest
 
     private static async Task<HealthCheckResponse.Types.ServingStatus> Check(Health.HealthClient client, string service) =>
         (await client.CheckAsync(new HealthCheckRequest { Service = service }, cancellationToken: Cancellation)).Status;
+
+    private async Task<(HttpStatusCode Status, string Text)> Get(string path)
+    {
+        using var http = new HttpClient();
+        var response = await http.GetAsync(new Uri(new Uri(Broker.MetricsUrl), path), Cancellation);
+        return (response.StatusCode, await response.Content.ReadAsStringAsync(Cancellation));
+    }
 
     private static async Task<string[]> Services(ChannelBase channel)
     {

@@ -23,6 +23,8 @@ internal sealed class DeviceThread : IDeviceExecutor
 
     // 1 while the thread sleeps or is about to: whoever takes it back to 0 wakes it.
     private int _idle;
+    private volatile bool _isAsked;
+    private volatile bool _isInCommand;
 
     public DeviceThread(string device, Action<DeviceCommand> run)
     {
@@ -33,19 +35,36 @@ internal sealed class DeviceThread : IDeviceExecutor
     public void Post(DeviceCommand command)
     {
         _queue.Enqueue(command);
-        // A full fence, so that either this sees the thread idle or the thread sees the command.
-        if (Interlocked.Exchange(ref _idle, 0) == 0)
-            return;
-        _wake.Signal();
+        Wake();
+    }
+
+    public void Ask()
+    {
+        _isAsked = true;
+        Wake();
+    }
+
+    /// <remarks>The two are read one after the other: a thread that begins a command just between them is taken for one that is in it, which it is.</remarks>
+    public WorkerPulse Pulse => !_isAsked ? WorkerPulse.Answered : _isInCommand ? WorkerPulse.InCall : WorkerPulse.Silent;
+
+    private void Wake()
+    {
+        // A full fence, so that either this sees the thread idle or the thread sees what it is woken for.
+        if (Interlocked.Exchange(ref _idle, 0) == 1)
+            _wake.Signal();
     }
 
     private void Loop()
     {
         while (true)
         {
+            _isAsked = false;
             while (_queue.TryDequeue(out DeviceCommand command))
             {
+                _isInCommand = true;
                 _run(command);
+                _isInCommand = false;
+                _isAsked = false;
                 if (command.Kind == DeviceCommandKind.Stop)
                 {
                     // It is never idle again, so nobody wakes it any more.
@@ -55,7 +74,7 @@ internal sealed class DeviceThread : IDeviceExecutor
             }
 
             Interlocked.Exchange(ref _idle, 1);
-            if (!_queue.IsEmpty && Interlocked.Exchange(ref _idle, 0) == 1)
+            if ((!_queue.IsEmpty || _isAsked) && Interlocked.Exchange(ref _idle, 0) == 1)
                 continue;
             _wake.Wait();
         }

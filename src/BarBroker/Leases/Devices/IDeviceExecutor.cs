@@ -9,4 +9,12 @@ internal interface IDeviceExecutor
 {
     /// <summary>Queues a command and returns at once. Called under the lease book's lock.</summary>
     void Post(DeviceCommand command);
+
+    /// <summary>Wants a sign of life, which <see cref="Pulse"/> tells of later. From any thread; it returns at once.</summary>
+    void Ask()
+    {
+    }
+
+    /// <summary>Since the last <see cref="Ask"/>.</summary>
+    WorkerPulse Pulse => WorkerPulse.Answered;
 }

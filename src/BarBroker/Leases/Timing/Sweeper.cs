@@ -22,6 +22,7 @@ internal sealed class Sweeper : IDisposable
     // Taken after the lease book's lock was left, never before: a timer of a test may fire inside of Change.
     private readonly Lock _gate = new();
     private long _armedFor = Deadline.Never;
+    private volatile bool _isAsked;
 
     /// <param name="sweep">Is told whether the broker was stalled; calls <see cref="Arm"/>.</param>
     public Sweeper(LeaseClock clock, Action<bool> sweep)
@@ -51,6 +52,16 @@ internal sealed class Sweeper : IDisposable
         }
     }
 
+    /// <summary>Whether a sweep has run since the last <see cref="Ask"/>.</summary>
+    public bool HasAnswered => !_isAsked;
+
+    /// <summary>Has a sweep come soon, whether anything is due or not.</summary>
+    public void Ask()
+    {
+        _isAsked = true;
+        Arm(_clock.Now);
+    }
+
     public void Dispose() => _timer.Dispose();
 
     private void Tick()
@@ -63,5 +74,6 @@ internal sealed class Sweeper : IDisposable
         }
 
         _sweep(stalled);
+        _isAsked = false;
     }
 }
