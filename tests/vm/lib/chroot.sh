@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 # A root directory with a compiler in it, made of Debian packages: the build tools that belong to a kernel need a newer libc than this machine
-# may have. The packages are unpacked and never configured, so that any user can make one and delete it, and no program of theirs runs for it.
+# may have. The packages are unpacked and never configured, so that any user can make one and delete it, and no program of theirs runs for it. dpkg's database
+# says that they are installed, so that packages of ours can be, on top of them.
 
 # What kbuild calls, beside the compiler.
 chroot_tools=(base-files bash binutils coreutils dash diffutils findutils grep make mawk sed)
@@ -22,10 +23,22 @@ chroot_unpack() {
     apt-get -c "$work/apt.conf" -qq --yes --no-install-recommends --download-only install "$@" >&2 ||
         die "cannot have the packages $* of $suites; a release that the mirror has dropped is replaced by: lab build --refresh"
     # First the package that makes /bin and its like links into /usr.
-    for deb in "$work"/cache/archives/base-files_*.deb "$work"/cache/archives/*.deb; do dpkg-deb --extract "$deb" "$root"; done
+    dpkg-deb --extract "$work"/cache/archives/base-files_*.deb "$root"
+    mkdir -p "$root"/var/lib/dpkg/{info,triggers,updates}
+    echo 1 >"$root/var/lib/dpkg/info/format"
+    for deb in "$work"/cache/archives/*.deb; do chroot_unpack_deb "$root" "$deb"; done
     ln -s mawk "$root/usr/bin/awk"
     mkdir -p "$root/tmp"
     rm -rf "$work/cache" "$root"/usr/share/{doc,man,locale,info}
+}
+
+# chroot_unpack_deb ROOT FILE: and notes it in dpkg's database: its fields, and the list of its files.
+chroot_unpack_deb() {
+    local root=$1 deb=$2 name
+    name=$(dpkg-deb --field "$deb" Package)
+    [[ $(dpkg-deb --field "$deb" Multi-Arch) != same ]] || name+=:$(dpkg-deb --field "$deb" Architecture)
+    dpkg-deb --vextract "$deb" "$root" | sed 's|^\.||; s|/$||; s|^$|/.|' >"$root/var/lib/dpkg/info/$name.list"
+    { dpkg-deb --field "$deb" | sed '1a Status: install ok installed' && echo; } >>"$root/var/lib/dpkg/status"
 }
 
 # Sets $chroot_unshare to the command that gives mounts of our own.
