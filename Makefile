@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 .DEFAULT_GOAL := help
-.PHONY: help demo test build publish bench model lab lab-matrix lab-stress lab-shell format clean
+.PHONY: help demo test build publish deb bench model lab lab-matrix lab-stress lab-shell format clean
 
 help: ## What can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -16,6 +16,9 @@ build: ## Build everything
 
 publish: ## Publish daemon and barctl with Native AOT to artifacts/publish
 	@scripts/publish
+
+deb: ## Make the Debian packages, in artifacts/deb (SUFFIX=+site1 makes a higher version)
+	@scripts/publish && scripts/deb $(SUFFIX)
 
 bench: ## Measure, beside the bare kernel operation; writes artifacts/bench.json
 	@scripts/bench
