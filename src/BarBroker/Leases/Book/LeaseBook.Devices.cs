@@ -12,7 +12,7 @@ internal sealed partial class LeaseBook
     {
         using Transition _ = Enter();
         slot.Executor = executor;
-        slot.Detail = "being opened";
+        slot.Detail = "being opened; the kernel has not answered yet";
         PostRecycle(slot);
     }
 
