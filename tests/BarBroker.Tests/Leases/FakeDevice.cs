@@ -42,6 +42,8 @@ internal sealed class FakeDevice(string name, RevocationDomain domain = Revocati
     /// <summary>What was written, in order.</summary>
     public List<(int Bar, BarRange Range, uint Word)> Filled { get; } = [];
 
+    public bool IsOpen => _open;
+
     public int Opens { get; private set; }
 
     public int Closes { get; private set; }

@@ -144,6 +144,30 @@ public class LeaseDeviceErrorTests
     }
 
     [Fact]
+    public void Failed_WhileItIsReset_StaysCordonedUntilTheNextReset()
+    {
+        using var f = new LeaseFixture();
+        f.Device.OnCall = call =>
+        {
+            if (call != "Reset")
+                return;
+            f.Device.OnCall = null;
+            f.Device.Raise(DeviceSignal.Failed, Why);
+        };
+
+        _ = f.Manager.ResetDeviceAsync("dev0", "by olga", CancellationToken.None);
+        f.Pump();
+        f.Pass(TimeSpan.FromSeconds(1));
+        f.Pump();
+
+        Assert.Equal((1, DeviceState.Cordoned), (f.Device.Resets, f.Manager.Device("dev0").State));
+        Assert.Equal(CordonCause.Error, Assert.Single(f.Manager.Device("dev0").Cordons).Cause);
+        _ = f.Manager.ResetDeviceAsync("dev0", "by olga", CancellationToken.None);
+        f.Pump();
+        Assert.Equal((2, DeviceState.Ready), (f.Device.Resets, f.Manager.Device("dev0").State));
+    }
+
+    [Fact]
     public void Vanished_Device_IsNotCordoned()
     {
         using var f = new LeaseFixture();

@@ -108,6 +108,7 @@ internal sealed partial class LeaseBook
         slot.Lost = true;
         Withdraw(slot, $"lost: {reason}");
         // It is opened again, and may even work; whether it does, somebody has to find out before it is leased.
+        slot.FailedMeanwhile |= signal == DeviceSignal.Failed;
         if (signal == DeviceSignal.Failed)
             CordonFor(slot, CordonCause.Error, slot.Description is { CanReset: false } ? $"it has no reset; if it works, `barctl device uncordon {slot.Name}`" : $"`barctl device reset {slot.Name}` recovers it");
         EndAll(slot, EndReason.DeviceLost, reason, now);

@@ -82,9 +82,11 @@ internal sealed partial class LeaseBook
         return true;
     }
 
-    public bool IsResetWanted(DeviceSlot slot)
+    /// <summary>On the device thread, before it opens the device: whether it is to be reset then.</summary>
+    public bool BeginOpen(DeviceSlot slot)
     {
         using Transition _ = Enter();
+        slot.FailedMeanwhile = false;
         return slot.ResetWanted;
     }
 
@@ -116,7 +118,7 @@ internal sealed partial class LeaseBook
         if (wasReset)
         {
             slot.ResetWanted = false;
-            if (description.CanReset)
+            if (description.CanReset && !slot.FailedMeanwhile)
                 UncordonFor(slot, CordonCause.Error);
             ResetAnswered(slot, EscalationOutcome.Done, "", _clock.Now);
             foreach (ResetWaiter waiter in slot.ResetWaiters)

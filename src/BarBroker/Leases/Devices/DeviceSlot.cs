@@ -66,6 +66,9 @@ internal sealed class DeviceSlot(DeviceRegistration registration) : Deadline
     /// <summary>To be reset when it is open the next time.</summary>
     public bool ResetWanted { get; set; }
 
+    /// <summary>It reported an error since it was last begun to be opened: a reset that was made meanwhile may have been before that.</summary>
+    public bool FailedMeanwhile { get; set; }
+
     /// <summary>Stuck leases that the reset which is wanted was begun for.</summary>
     public List<Lease> ResetFor { get; } = [];
 

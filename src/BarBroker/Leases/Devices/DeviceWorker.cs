@@ -140,7 +140,7 @@ internal sealed class DeviceWorker
 
     private void Open()
     {
-        bool reset = _book.IsResetWanted(_slot);
+        bool reset = _book.BeginOpen(_slot);
         string step = "open";
         try
         {

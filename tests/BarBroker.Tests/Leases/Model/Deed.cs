@@ -39,6 +39,36 @@ internal enum Deed
     FetchedBefore,
     SuspendNoticed,
 
+    DeviceAskedFor,
+    DeviceFailed,
+    DeviceVanished,
+
+    /// <summary>Of a device that was asked for, or was to be reset after a grace: at its end, or when its last lease had ended.</summary>
+    ClosedAtDeadline,
+    ClosedWhenEmpty,
+
+    /// <summary>A reset took the cordon for an error away.</summary>
+    ErrorCured,
+
+    UncordonedAllCauses,
+
+    /// <summary>A stuck lease was called so because the proof failed; or because nothing was heard.</summary>
+    ProofFailed,
+    Unanswered,
+
+    StuckCordoned,
+    StuckUncordoned,
+
+    /// <summary>An operator uncordoned the device while a lease was stuck.</summary>
+    CordonForborne,
+
+    KillBegun,
+
+    /// <summary>The process is not there any more, or never had the buffers.</summary>
+    KillForborne,
+
+    StuckReset,
+
     /// <summary>A millisecond before a deadline nothing had ended; then it did.</summary>
     ExactDeadline,
 }

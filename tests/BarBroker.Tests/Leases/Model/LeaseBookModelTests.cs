@@ -29,6 +29,7 @@ public sealed class LeaseBookModelTests
         long done = 0;
         var watch = Stopwatch.StartNew();
         var tally = new Tally();
+
         // The average history is half as long as the longest.
         while (done < wanted)
         {

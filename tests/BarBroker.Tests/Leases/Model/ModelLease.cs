@@ -85,8 +85,18 @@ internal sealed class ModelLease
     /// <summary>As last seen: the revoke failed, or does not answer.</summary>
     public bool Stuck { get; set; }
 
+    /// <summary>Stuck because there was no answer in time.</summary>
+    public bool Unanswered { get; set; }
+
+    public long StuckAt { get; set; } = -1;
+
+    /// <summary>What was done about it since, and what came of that.</summary>
+    public Dictionary<EscalationStep, EscalationOutcome> Steps { get; } = [];
+
     /// <summary>None while it lives.</summary>
     public EndReason Decided { get; set; }
+
+    public long DecidedAt { get; set; }
 
     /// <summary>In the step that is going on: what may have ended it.</summary>
     public HashSet<EndReason> May { get; } = [];

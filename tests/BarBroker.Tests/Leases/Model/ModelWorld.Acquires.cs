@@ -212,7 +212,7 @@ internal sealed partial class ModelWorld
         Assert.Equal(LeaseState.Granted, info.State);
         Assert.True(_everyId.Add(info.Id), $"{info.Id} was used before");
         Assert.True(info.Epoch > _lastEpoch, "epochs grow");
-        Assert.True(_cordons[device] is null, $"{info.Id} was granted on a device that is cordoned");
+        Assert.True(_devices[device].Cordons.Count == 0 && _devices[device].Plan is null, $"{info.Id} was granted on {info.Device}, which leaves, or is cordoned: {_devices[device].Plan}, {string.Join(", ", _devices[device].Cordons)}");
         _lastEpoch = info.Epoch;
         CheckPlaces(device, request, info, kept);
         var lease = new ModelLease

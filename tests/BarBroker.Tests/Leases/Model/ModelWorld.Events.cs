@@ -18,6 +18,8 @@ internal sealed partial class ModelWorld
             LeaseInfo info = _fixture.Told[_toldChecked];
             _tally.Count(info.State);
             _tally.Count(info.EndReason);
+            if (info.Escalated is { Step: EscalationStep.Kill, Outcome: EscalationOutcome.Begun })
+                _killsTold++;
             Assert.Equal(info.State >= LeaseState.Revoking, info.EndReason != EndReason.None);
             if (_lastTold.TryGetValue(info.Id, out LeaseInfo? before))
             {

@@ -14,10 +14,15 @@ internal sealed partial class ModelWorld
     private void Reconcile()
     {
         CheckEvents();
+        // What a close ends that was planned; else a close is for the revoke of one.
+        EndReason[] closing = [.. _devices.Select(static d => d.Plan?.Reason ?? EndReason.DeviceReset)];
+        // Before what was granted: that may be the first after the last.
+        ExpectEarlyCloses();
+        ExpectStuckUncordons();
         AdoptGranted();
         ExpectEndsOfWaits();
         Dictionary<string, LeaseInfo> infos = Manager.List(Everything).ToDictionary(static l => l.Id);
-        ExpectCollateral(infos);
+        ExpectCollateral(infos, closing);
         foreach (ModelLease lease in _leases.ToArray())
         {
             if (!infos.TryGetValue(lease.Id, out LeaseInfo? info))
@@ -33,7 +38,7 @@ internal sealed partial class ModelWorld
             AdoptPreemption(lease, info);
             Decide(lease, info.EndReason);
             Assert.Equal(lease.Live, info.State < LeaseState.Revoking);
-            lease.Stuck = info.State == LeaseState.Stuck;
+            ObserveStuck(lease, info);
             if (lease.Live)
             {
                 Assert.Equal(lease.State, info.State);
@@ -45,12 +50,14 @@ internal sealed partial class ModelWorld
             Assert.Equal((info.State, info.EndReason), ToldLast(lease.Id));
         }
 
+        CheckKills();
         ObserveQueues();
         _granted.Clear();
+        _overtaken.Clear();
     }
 
     /// <summary>Where a device can only be revoked as a whole, the end of one exported lease is the end of all.</summary>
-    private void ExpectCollateral(Dictionary<string, LeaseInfo> infos)
+    private void ExpectCollateral(Dictionary<string, LeaseInfo> infos, EndReason[] closing)
     {
         foreach (IGrouping<int, ModelLease> group in _leases.GroupBy(static l => l.Device))
         {
@@ -62,13 +69,13 @@ internal sealed partial class ModelWorld
                     lease.May.Add(EndReason.DeviceLost);
                 if (Domain(group.Key) != RevocationDomain.Device || !Array.Exists(ending, e => e != lease))
                     continue;
-                lease.May.Add(EndReason.DeviceReset);
+                lease.May.Add(closing[group.Key]);
                 lease.Must |= lease.Granted && Array.Exists(ending, e => e != lease && e.Granted && infos.TryGetValue(e.Id, out LeaseInfo? i) && i.State != LeaseState.Ended);
             }
         }
     }
 
-    private static void Decide(ModelLease lease, EndReason reason)
+    private void Decide(ModelLease lease, EndReason reason)
     {
         if (!lease.Live)
         {
@@ -79,6 +86,7 @@ internal sealed partial class ModelWorld
         Assert.False(lease.Must && reason == EndReason.None, $"{lease.Id} lives on after {string.Join(" or ", lease.May)}");
         Assert.True(reason == EndReason.None || lease.May.Contains(reason), $"{lease.Id} ended with {reason}, for which there is no cause; there is one for {string.Join(", ", lease.May)}");
         lease.Decided = reason;
+        lease.DecidedAt = _now;
         lease.May.Clear();
         lease.Must = false;
         if (reason == EndReason.None)
@@ -100,7 +108,7 @@ internal sealed partial class ModelWorld
             LeaseInfo[] held = [.. infos.Where(l => l.Device == fake.Name && l.State != LeaseState.Ended)];
             DeviceInfo device = Manager.Device(fake.Name);
             Assert.Equal(held.Length, device.Leases);
-            Assert.True(device.State != DeviceState.Ready || _cordons[d] is null, "a cordoned device is not ready");
+            CheckDevice(d);
             if (Domain(d) == RevocationDomain.Device && d != 2)
                 Assert.True(held.Select(static l => l.Owner.Uid).Distinct().Count() <= 1, "two users on a device that can only be revoked as a whole");
             CheckAccess(fake, held);

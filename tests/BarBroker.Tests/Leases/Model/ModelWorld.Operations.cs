@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+using BarBroker.Devices;
 using BarBroker.Leases;
 
 namespace BarBroker.Tests.Leases.Model;
@@ -43,7 +44,7 @@ internal sealed partial class ModelWorld
                 _fixture.Executor(Name(device)).PumpOne();
                 break;
             case OperationKind.BlockDevice or OperationKind.UnblockDevice:
-                _blocked[device] = op.Kind == OperationKind.BlockDevice;
+                _devices[device].IsBlocked = op.Kind == OperationKind.BlockDevice;
                 break;
             case OperationKind.FailRevokes:
                 _fixture.Devices[device].FailRevoke = true;
@@ -60,16 +61,35 @@ internal sealed partial class ModelWorld
             case OperationKind.HealDevice:
                 Heal(device);
                 break;
+            case OperationKind.FailResets:
+                _fixture.Devices[device].FailReset = true;
+                break;
+            case OperationKind.RequestDevice:
+                Signal(device, DeviceSignal.Requested);
+                break;
+            case OperationKind.FailDevice:
+                Signal(device, DeviceSignal.Failed);
+                break;
             case OperationKind.LoseDevice:
-                MustEndAll(device, EndReason.DeviceLost);
-                _fixture.Devices[device].RaiseLost("unplugged");
+                Signal(device, DeviceSignal.Vanished);
+                break;
+            case OperationKind.LookForDevices:
+                LookForDevices();
                 break;
             case OperationKind.ResetDevice:
-                ResetDevice(device);
+                ResetDevice(device, 0);
                 break;
-            case OperationKind.Cordon or OperationKind.Uncordon:
-                _cordons[device] = op.Kind == OperationKind.Cordon ? "model" : null;
-                _ = _cordons[device] is { } comment ? Manager.Cordon(Name(device), comment) : Manager.Uncordon(Name(device));
+            case OperationKind.ResetWithGrace:
+                ResetDevice(device, StepMs * (1 + (op.B % 16)));
+                break;
+            case OperationKind.AnswerKill:
+                AnswerKill(op.A, op.B);
+                break;
+            case OperationKind.Cordon:
+                Cordon(device);
+                break;
+            case OperationKind.Uncordon:
+                Uncordon(device);
                 break;
             case OperationKind.Interleave:
                 Interleave(device, op);
@@ -88,7 +108,7 @@ internal sealed partial class ModelWorld
         }
 
         // These count themselves where they find something to do.
-        if (op.Kind is not (OperationKind.CancelAcquire or OperationKind.CancelWait or OperationKind.PassToDeadline or OperationKind.AbandonDelivery or OperationKind.Acknowledge or OperationKind.Suspend))
+        if (op.Kind is not (OperationKind.CancelAcquire or OperationKind.CancelWait or OperationKind.PassToDeadline or OperationKind.AbandonDelivery or OperationKind.Acknowledge or OperationKind.Suspend or OperationKind.AnswerKill))
             _tally.Count(op.Kind);
     }
 
@@ -224,32 +244,6 @@ internal sealed partial class ModelWorld
         ReplaceOwner(index);
     }
 
-    private void Heal(int device)
-    {
-        FakeDevice fake = _fixture.Devices[device];
-        fake.FailRevoke = fake.FailClose = fake.FailOpen = false;
-        fake.ExportsUntilFailure = null;
-        fake.OnCall = null;
-    }
-
-    private void ResetDevice(int device)
-    {
-        if (_shuttingDown)
-        {
-            Assert.Throws<LeaseException>(() => { _ = Manager.ResetDeviceAsync(Name(device), "", CancellationToken.None); });
-            return;
-        }
-
-        MustEndAll(device, EndReason.DeviceReset);
-        _resets.Add(Manager.ResetDeviceAsync(Name(device), "by an operator", CancellationToken.None));
-    }
-
-    private void MustEndAll(int device, EndReason reason)
-    {
-        foreach (ModelLease lease in _leases.Where(l => l.Device == device))
-            lease.MustEnd(reason);
-    }
-
     /// <summary>Lets something happen while the device is in its next call.</summary>
     private void Interleave(int device, Operation op)
     {
@@ -257,15 +251,17 @@ internal sealed partial class ModelWorld
         [
             OperationKind.End, OperationKind.Release, OperationKind.OwnerExit, OperationKind.LoseDevice, OperationKind.AcquireSized,
             OperationKind.PassTime, OperationKind.ResetDevice, OperationKind.CancelAcquire, OperationKind.Redeem, OperationKind.Stall, OperationKind.Reload, OperationKind.AcquireWaiting, OperationKind.CancelWait, OperationKind.Recall, OperationKind.Cordon, OperationKind.Uncordon,
+            OperationKind.RequestDevice, OperationKind.FailDevice, OperationKind.ResetWithGrace, OperationKind.LookForDevices, OperationKind.AnswerKill,
         ];
         Operation inner = op with { Kind = kinds[op.B % kinds.Length], A = op.C };
         FakeDevice fake = _fixture.Devices[device];
-        fake.OnCall = _ =>
+        fake.OnCall = call =>
         {
             fake.OnCall = null;
             if (_depth > 0)
                 return;
             _depth++;
+            _inside = (device, call);
             try
             {
                 Reconcile();
@@ -278,7 +274,10 @@ internal sealed partial class ModelWorld
             }
             finally
             {
+                _inside = null;
                 _depth--;
+                // The call may have taken long.
+                _devices[device].FaultAt = _devices[device].DisturbedAt = _now;
             }
         };
     }
@@ -291,13 +290,17 @@ internal sealed partial class ModelWorld
         {
             _shuttingDown = true;
             for (int d = 0; d < DeviceCount; d++)
+            {
                 MustEndAll(d, EndReason.BrokerShutdown);
+                _devices[d].Plan = null;
+            }
+
             Task shutdown = Manager.ShutdownAsync(CancellationToken.None);
             PumpUnblocked();
             Reconcile();
             CheckInvariants();
             CheckEvents();
-            bool answers = Enumerable.Range(0, DeviceCount).All(d => !_blocked[d] && !_fixture.Devices[d].FailClose);
+            bool answers = Enumerable.Range(0, DeviceCount).All(d => !_devices[d].IsBlocked && !_fixture.Devices[d].FailClose);
             Assert.Equal(answers, _fixture.Devices.All(static d => d.Accessible.IsEmpty) && _leases.TrueForAll(static l => l.Ended) && shutdown.Wait(answers ? 20_000 : 0));
         }
 
@@ -305,7 +308,6 @@ internal sealed partial class ModelWorld
         foreach (FakeDevice device in _fixture.Devices)
             Assert.Empty(device.Violations);
         Dispose();
-        _resets.Clear();
         Restart();
         foreach (ModelLease lease in before)
             Assert.Equal(default, Manager.Renew(lease.Id, lease.Owner.Uid, 1));

@@ -104,7 +104,7 @@ internal sealed partial class ModelWorld
         foreach (int device in waiter.Devices)
         {
             List<LeaseBuffer> kept = KeptFor(_order[device].TakeWhile(w => w != waiter), device, places, out bool isTaken);
-            bool isOpen = Manager.Device(Name(device)).State != DeviceState.Unavailable;
+            bool isOpen = IsOpen(Manager.Device(Name(device)).State);
             if (isOpen && !isTaken && Cheapest(waiter, device, kept, weigh, isTaking) is { } found && (best is not { } b || IsLess(found, b)))
                 best = found;
         }

@@ -114,7 +114,7 @@ internal sealed partial class ModelWorld
                 (queue[i].Position, queue[i].Priority, queue[i].Bytes, (long)queue[i].Waited.TotalMilliseconds, (long)queue[i].Remaining.TotalMilliseconds, queue[i].PolicyRule));
             ModelWaiter[] ahead = [.. _order[device].Take(i)];
             List<LeaseBuffer> kept = KeptFor(ahead, device, places, out bool isTaken);
-            bool isOpen = info.State != DeviceState.Unavailable;
+            bool isOpen = IsOpen(info.State);
             // No lost wake-up.
             if (info.State == DeviceState.Ready && !isTaken && !IsOtherUsers(device, waiter.Owner) && !IsOverQuota(waiter.Request, waiter.Owner, waiter.Terms))
                 Assert.False(HasRoom(device, waiter.Request, kept), $"{waiter.Name} waits for {info.Name}, where there is room for it");
@@ -163,7 +163,9 @@ internal sealed partial class ModelWorld
         bool hasCause = newcomers.Length > fromBehind.Length
             || (now.HasPreempted && !before.HasPreempted)
             || _leases.Exists(l => l.Stuck && l.Device == before.Device && Overlap(l.Buffers, before.Buffers))
-            || IsKeptForSomebodyAhead(waiter, before, places);
+            || IsKeptForSomebodyAhead(waiter, before, places)
+            // Somebody ahead was to have it here, and was granted what it wanted elsewhere when that device was looked at.
+            || _overtaken.Contains((before.Device, waiter.Name));
         Assert.True(hasCause, $"the place of {waiter.Name} has moved without a cause");
     }
 

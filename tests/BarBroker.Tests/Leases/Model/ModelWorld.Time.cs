@@ -97,6 +97,8 @@ internal sealed partial class ModelWorld
 
     private void ExpectExpiries()
     {
+        ExpectPlannedCloses();
+        ExpectEscalations();
         foreach (ModelLease lease in _leases.Where(static l => l.Live))
         {
             Announce(lease);

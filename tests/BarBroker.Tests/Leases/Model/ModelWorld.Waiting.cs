@@ -12,6 +12,9 @@ internal sealed partial class ModelWorld
     /// <summary>Those that were granted since the last comparison, and may have preempted before.</summary>
     private readonly List<ModelWaiter> _granted = [];
 
+    /// <summary>Those that came behind them, by device.</summary>
+    private readonly HashSet<(int Device, string Waiter)> _overtaken = [];
+
     private int _names;
     private int _toldSeen;
 
@@ -31,6 +34,8 @@ internal sealed partial class ModelWorld
             Assert.True(waiter.Request.Device.Length == 0 || waiter.Request.Device == info.Device, "another device than the one asked for");
             _tally.Count(Deed.WaitGranted);
             ModelLease lease = Adopt(info, waiter.Request, device, waiter.Owner, waiter.Terms, Behind(device, waiter.Priority, waiter), null);
+            foreach (int d in waiter.Devices)
+                _overtaken.UnionWith(Behind(d, waiter.Priority, waiter).Select(behind => (d, behind)));
             foreach (PendingCall call in waiter.Calls)
                 Attach(lease, call);
         }

@@ -39,7 +39,13 @@ internal sealed partial class ModelWorld : IDisposable
         EndedLeasesKept = 20,
         RevokeTimeout = TimeSpan.FromSeconds(2),
         RevokeRetryMax = TimeSpan.FromSeconds(2),
-        Escalation = new EscalationOptions { Cordon = null },
+        Escalation = new EscalationOptions
+        {
+            Notify = TimeSpan.FromSeconds(1),
+            Cordon = TimeSpan.FromSeconds(3),
+            Kill = TimeSpan.FromSeconds(4),
+            Reset = TimeSpan.FromSeconds(6),
+        },
         MaxWaitingPerUid = 5,
         WaitPatience = TimeSpan.FromMilliseconds(Patience),
         Rules =
@@ -66,6 +72,7 @@ internal sealed partial class ModelWorld : IDisposable
     /// <summary>What a reload brings, and the next one takes back.</summary>
     private static readonly LeaseOptions Strict = Options with
     {
+        Escalation = new EscalationOptions { Cordon = TimeSpan.FromSeconds(1) },
         Rules =
         [
             new PolicyRule("short", PolicyMatch.Everybody with { Users = [new NamedId(ShortUid, "")] }, Lease: new LeaseRule
@@ -87,9 +94,6 @@ internal sealed partial class ModelWorld : IDisposable
 
     private readonly HashSet<string> _everyId = [];
     private readonly List<ModelLease> _leases = [];
-    private readonly List<Task<int>> _resets = [];
-    private readonly bool[] _blocked = new bool[DeviceCount];
-    private readonly string?[] _cordons = new string?[DeviceCount];
     private readonly LeaseOwner[] _owners = new LeaseOwner[OwnerCount];
     private LeaseFixture _fixture = null!;
     private ulong _lastEpoch;
@@ -143,9 +147,8 @@ internal sealed partial class ModelWorld : IDisposable
 
         for (int d = 0; d < DeviceCount; d++)
         {
-            _blocked[d] = false;
-            _cordons[d] = null;
-            Manager.Uncordon(Name(d));
+            _devices[d].IsBlocked = false;
+            Uncordon(d);
             Heal(d);
         }
 
@@ -168,17 +171,20 @@ internal sealed partial class ModelWorld : IDisposable
             Assert.All(device.Bars, static b => Assert.Equal((b.Size, b.Size), (b.Free, b.LargestFree)));
         }
 
-        Assert.All(_resets, static r => Assert.True(((IAsyncResult)r).AsyncWaitHandle.WaitOne(TimeSpan.FromSeconds(20)), "a reset was never answered"));
+        Assert.All(_resets, r => CheckReset(r, mustBeAnswered: true));
     }
 
     public void Dispose()
     {
-        foreach (Task<int> reset in _resets)
-            _ = reset.Exception;
+        foreach (ModelReset reset in _resets)
+            _ = reset.Answer.Exception;
         _fixture.Dispose();
     }
 
     private static string Name(int device) => $"dev{device}";
+
+    /// <summary>How long the kernel is let wait for the device.</summary>
+    private static long RequestGrace(int device) => device == 1 ? 0 : 3_000;
 
     private static RevocationDomain Domain(int device) => device == 0 ? RevocationDomain.Selective : RevocationDomain.Device;
 
@@ -198,13 +204,22 @@ internal sealed partial class ModelWorld : IDisposable
         _now = 0;
         _shuttingDown = false;
         _isStrict = false;
-        Array.Clear(_blocked);
-        Array.Clear(_cordons);
-        DeviceRegistration[] devices = [.. Enumerable.Range(0, DeviceCount).Select(static d =>
-            new DeviceRegistration(new FakeDevice(Name(d), Domain(d), BarPages * Page), AllowSharing: d == 2))];
-        _fixture = new LeaseFixture(Options, devices, _lastEpoch + 1);
+        _killer = new ModelKiller();
+        _kills = _killsTold = 0;
+        _resets.Clear();
         for (int d = 0; d < DeviceCount; d++)
-            _fixture.Executor(Name(d)).Ran = OnRan;
+            _devices[d] = new ModelDevice(RequestGrace(d));
+        DeviceRegistration[] devices = [.. Enumerable.Range(0, DeviceCount).Select(static d =>
+            new DeviceRegistration(new FakeDevice(Name(d), Domain(d), BarPages * Page), AllowSharing: d == 2) { RequestGrace = TimeSpan.FromMilliseconds(RequestGrace(d)) })];
+        _fixture = new LeaseFixture(Options, devices, _lastEpoch + 1, start: false);
+        Manager.UseKiller(_killer);
+        Manager.Start();
+        _fixture.Pump();
+        for (int d = 0; d < DeviceCount; d++)
+        {
+            int device = d;
+            _fixture.Executor(Name(d)).Ran = command => OnRan(device, command);
+        }
     }
 
     private void ReplaceOwner(int index)
@@ -221,17 +236,22 @@ internal sealed partial class ModelWorld : IDisposable
             more = false;
             for (int d = 0; d < DeviceCount; d++)
             {
-                if (!_blocked[d])
+                if (!_devices[d].IsBlocked)
                     more |= _fixture.Executor(Name(d)).PumpOne();
             }
         }
     }
 
-    private void OnRan(DeviceCommand command)
+    private void OnRan(int device, DeviceCommand command)
     {
-        AdoptGranted();
+        if (command.Kind == DeviceCommandKind.Recycle)
+            ObserveReset(device);
         if (command.Kind == DeviceCommandKind.Export && command.Lease!.Phase == ExportPhase.Done)
+        {
+            AdoptGranted();
             Answered(_leases.Find(l => l.Id == command.Lease.Id));
+        }
+
         Reconcile();
     }
 
