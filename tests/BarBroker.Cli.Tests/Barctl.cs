@@ -42,6 +42,11 @@ internal sealed class Barctl : IDisposable
         return new Barctl(process);
     }
 
+    /// <summary>On a terminal of 80 columns and 24 rows, where somebody types.</summary>
+    /// <param name="typed">As printf(1) has it.</param>
+    public static Barctl StartOnTerminal(string runtimeDirectory, string typed, string arguments) => StartProgram(
+        "sh", runtimeDirectory, "-c", $"printf '{typed}' | TERM=xterm-256color script -qec 'stty cols 80 rows 24; exec {Built} {arguments}' /dev/null");
+
     public static async Task<BarctlResult> RunAsync(string? runtimeDirectory, params string[] arguments)
     {
         using var barctl = Start(runtimeDirectory, arguments);

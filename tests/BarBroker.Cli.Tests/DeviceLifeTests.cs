@@ -75,7 +75,7 @@ public sealed class DeviceLifeTests(BrokerFixture fixture) : CliTestBase(fixture
         await HoldAsync("-s", "4096");
         await HoldAsync("-s", "4096");
 
-        var drained = await RunAsync("device", "drain", "sim0");
+        var drained = await RunAsync("device", "drain", "sim0", "--yes");
 
         Assert.Equal(0, drained.Status);
         Assert.Equal(2, drained.Lines.Count(static line => line.Contains(" ended ", StringComparison.Ordinal)));

@@ -104,7 +104,7 @@ public sealed class OperatorTests(BrokerFixture fixture) : CliTestBase(fixture)
         var (_, first) = await HoldAsync("-s", "4096");
         var (_, second) = await HoldAsync("-s", "4096");
 
-        var drained = (await RunAsync("-o", "jsonl", "device", "drain", "sim0")).JsonLines();
+        var drained = (await RunAsync("-o", "jsonl", "device", "drain", "sim0", "--yes")).JsonLines();
 
         Assert.Equal(new[] { Id(first), Id(second) }.Order(), drained.Select(Id).Order());
         Assert.Equal("cordoned", Text((await RunAsync("-o", "json", "device", "show", "sim0")).Json(), "state"));

@@ -18,6 +18,7 @@ internal static class DoctorCommand
             DefaultValueFactory = static _ => ConfigurationFile.DefaultPath,
         };
         var command = new Command("doctor", "Find what is wrong with this host, and how to mend it; no broker needed") { configuration };
+        GlobalOptions.HasNoNames(command);
         command.SetGuardedAction(async (parsed, cancellation) =>
         {
             var host = await Doctor.LookAsync(GlobalOptions.DirectoryOf(parsed), parsed.GetRequiredValue(configuration), Version(), cancellation);

@@ -6,7 +6,6 @@ using BarBroker.Cli.Parsing;
 using BarBroker.Cli.Running;
 using BarBroker.V1;
 using Google.Protobuf.WellKnownTypes;
-using Grpc.Core;
 
 namespace BarBroker.Cli.Commands;
 
@@ -16,49 +15,77 @@ internal static class DrainCommand
     public static Command Create(Argument<string> name, Option<string?> comment)
     {
         var grace = Options.Duration("--grace", "Recall the leases, and revoke after this; without it, revoke at once");
-        var command = new Command("drain", "Cordon, and end every lease; Ctrl-C stops watching only (operators)") { name, grace, comment };
-        command.SetOperatorAction((parsed, connection, _) => RunAsync(
-            new DrainDeviceRequest
+        var noWait = new Option<bool>("--no-wait") { Description = "Do not wait for the proof that access is over" };
+        var yes = Confirmation.Yes();
+        var dryRun = Confirmation.DryRun();
+        var command = new Command("drain", "Cordon, and end every lease; Ctrl-C stops watching only (operators)") { name, grace, comment, noWait, yes, dryRun };
+        command.SetOperatorAction(async (parsed, connection, cancellation) =>
+        {
+            var request = new DrainDeviceRequest
             {
                 Device = parsed.GetRequiredValue(name),
                 Comment = parsed.GetValue(comment) ?? "",
                 Grace = parsed.GetValue(grace) is { } time ? Duration.FromTimeSpan(time) : null,
-            },
-            connection,
-            GlobalOptions.PrinterOf(parsed)));
+            };
+            var printer = GlobalOptions.PrinterOf(parsed);
+            if (parsed.GetValue(dryRun))
+            {
+                var plan = await PlanAsync(request.Device, connection, cancellation);
+                printer.Leases(plan);
+                Failure.Say($"nothing was done; {request.Device} would be cordoned, and {plan.Count} {(plan.Count == 1 ? "lease" : "leases")} would end.");
+                return ExitCode.Done;
+            }
+
+            if (!parsed.GetValue(yes) && Confirmation.Refusal(await PlanAsync(request.Device, connection, cancellation), $"Drain {request.Device}?") is { } refusal)
+            {
+                return refusal;
+            }
+
+            return parsed.GetValue(noWait) ? await BeginAsync(request, connection, cancellation) : await RunAsync(request, connection, printer);
+        });
         return command;
+    }
+
+    private static async Task<IReadOnlyList<Lease>> PlanAsync(string device, OperatorConnection connection, CancellationToken cancellation)
+    {
+        // Asked for its error, if there is no such device.
+        await connection.Service.GetDeviceAsync(new GetDeviceRequest { Device = device }, cancellationToken: cancellation);
+        return (await connection.Service.ListLeasesAsync(new OperatorListLeasesRequest { Selector = new LeaseSelector { Device = device } }, cancellationToken: cancellation)).Leases;
+    }
+
+    /// <summary>The first answer comes when all are recalled or revoked.</summary>
+    private static async Task<int> BeginAsync(DrainDeviceRequest request, OperatorConnection connection, CancellationToken cancellation)
+    {
+        using var call = connection.Service.DrainDevice(request, cancellationToken: cancellation);
+        await call.ResponseStream.MoveNext(cancellation);
+        TellGoingOn(request.Device, call.ResponseStream.Current.Progress);
+        return ExitCode.Done;
     }
 
     private static async Task<int> RunAsync(DrainDeviceRequest request, OperatorConnection connection, Printer printer)
     {
         using var signals = new StopSignals();
         using var call = connection.Service.DrainDevice(request, cancellationToken: signals.Token);
-        EndingProgress? last = null;
-        try
+        var endings = new Endings(printer, signals);
+        if (await endings.WatchAsync(request.Device, call.ResponseStream, static response => (response.Lease, response.Progress)))
         {
-            await printer.DrainAsync(request.Device, Responses());
-        }
-        catch (Exception exception) when (signals.Signal != 0 && exception is OperationCanceledException or RpcException { StatusCode: StatusCode.Cancelled })
-        {
-            printer.Flush();
-            Failure.Say(last is null
-                ? $"whether the drain of {request.Device} had begun is not known; 'barctl device show {request.Device}' tells."
-                : $"the drain of {request.Device} goes on, with {last.Remaining} of {last.Total} leases left; 'barctl device show {request.Device}' tells how far it is.");
-            return ExitCode.Signal + signals.Signal;
+            return Tell(request.Device, endings.Progress ?? new EndingProgress());
         }
 
-        printer.Flush();
-        return Tell(request.Device, last ?? new EndingProgress());
-
-        async IAsyncEnumerable<DrainDeviceResponse> Responses()
+        if (endings.Progress is { } progress)
         {
-            await foreach (var response in call.ResponseStream.ReadAllAsync(signals.Token))
-            {
-                last = response.Progress;
-                yield return response;
-            }
+            TellGoingOn(request.Device, progress);
         }
+        else
+        {
+            Failure.Say($"whether the drain of {request.Device} had begun is not known; 'barctl device show {request.Device}' tells.");
+        }
+
+        return ExitCode.Signal + signals.Signal;
     }
+
+    private static void TellGoingOn(string device, EndingProgress progress) =>
+        Failure.Say($"the drain of {device} goes on, with {progress.Remaining} of {progress.Total} leases left; 'barctl device show {device}' tells how far it is.");
 
     private static int Tell(string device, EndingProgress progress)
     {

@@ -23,9 +23,18 @@ internal static class GlobalOptions
 
     public static Printer PrinterOf(ParseResult parsed) => new(parsed.GetValue(Output));
 
+    /// <summary>The command's results have no ids that <c>-o name</c> could write: it is refused before anything is done.</summary>
+    public static void HasNoNames(Command command) => command.Validators.Add(static result =>
+    {
+        if (result.GetValue(Output) == OutputFormat.Name)
+        {
+            result.AddError("-o name is for what has an id: leases, devices, pools, clients and entries of the history.");
+        }
+    });
+
     private static Option<OutputFormat> CreateOutput()
     {
-        var option = Options.Choice("--output", "How results are written", ["table", "json", "jsonl"], [OutputFormat.Table, OutputFormat.Json, OutputFormat.Jsonl], "-o");
+        var option = Options.Choice("--output", "How results are written", ["table", "wide", "json", "jsonl", "name"], [OutputFormat.Table, OutputFormat.Wide, OutputFormat.Json, OutputFormat.Jsonl, OutputFormat.Name], "-o");
         option.Recursive = true;
         return option;
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 using System.CommandLine;
+using BarBroker.Cli.Output;
 using BarBroker.Client;
 using Grpc.Core;
 
@@ -47,6 +48,31 @@ internal static class Guarded
                 throw Failures.Translate(exception, view.SocketPath);
             }
         });
+
+    /// <summary>As above, for lists, which --watch shows again and again.</summary>
+    public static void SetListAction(this Command command, Func<ParseResult, bool> mine, Func<ParseResult, View, Printer, CancellationToken, Task> show)
+    {
+        var repeating = new Repeating();
+        repeating.AddTo(command);
+        command.SetGuardedAction(async (parsed, cancellation) =>
+        {
+            using var view = await View.OpenAsync(parsed, mine(parsed), cancellation);
+            try
+            {
+                if (repeating.IsAsked(parsed))
+                {
+                    return await repeating.RunAsync(parsed, (printer, stop) => show(parsed, view, printer, stop));
+                }
+
+                await show(parsed, view, GlobalOptions.PrinterOf(parsed), cancellation);
+                return ExitCode.Done;
+            }
+            catch (RpcException exception)
+            {
+                throw Failures.Translate(exception, view.SocketPath);
+            }
+        });
+    }
 
     /// <summary>As above, for commands of operators.</summary>
     public static void SetOperatorAction(this Command command, Func<ParseResult, OperatorConnection, CancellationToken, Task<int>> action) =>

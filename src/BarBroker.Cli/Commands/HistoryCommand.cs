@@ -18,7 +18,7 @@ internal static class HistoryCommand
 
     public static Command Create()
     {
-        var selectors = new Selectors();
+        var selectors = new Selectors(hasStates: false);
         var lease = new Option<string?>("--lease", "-l") { Description = "What happened to this lease", HelpName = "LEASE" };
         var kinds = Kinds();
         var since = Options.Moment("--since", "What happened since then: a time such as 2026-01-31T12:00, or so long ago: 1h");

@@ -44,6 +44,7 @@ internal static class PolicyCommands
                     result.AddError("A question needs --user, and either memory (--pool, --size, --range or --buffer) or --operator; without a question, only FILE.");
                 }
             });
+            GlobalOptions.HasNoNames(command);
             command.SetAction(parsed => check.Run(parsed));
             return command;
         }

@@ -11,9 +11,9 @@ internal static class PoolCommands
     private static Command List()
     {
         var command = new Command("list", "All pools that this user may lease from, by device");
-        command.SetViewAction(
+        command.SetListAction(
             static _ => false,
-            static async (parsed, view, cancellation) => GlobalOptions.PrinterOf(parsed).Pools(await view.ListPoolsAsync(cancellation)));
+            static async (_, view, printer, cancellation) => printer.Pools(await view.ListPoolsAsync(cancellation)));
         return command;
     }
 

@@ -14,8 +14,8 @@ internal static class ResetCommand
     public static Command Create(Argument<string> name, Option<string?> comment)
     {
         var grace = Options.Duration("--grace", "Recall the leases, and reset after this, or as soon as they have ended; without it, at once");
-        var yes = new Option<bool>("--yes", "-y") { Description = "Do not ask" };
-        var dryRun = new Option<bool>("--dry-run") { Description = "Only show what it would do" };
+        var yes = Confirmation.Yes();
+        var dryRun = Confirmation.DryRun();
         var command = new Command("reset", "End every lease, close, reset and reopen the device; frees what is stuck (operators)") { name, grace, comment, yes, dryRun };
         command.SetOperatorAction(async (parsed, connection, cancellation) =>
         {
@@ -35,7 +35,7 @@ internal static class ResetCommand
                 return ExitCode.Done;
             }
 
-            if (!parsed.GetValue(yes) && plan.Ends.Count > 0 && Refusal(plan) is { } refusal)
+            if (!parsed.GetValue(yes) && plan.Ends.Count > 0 && Confirmation.Refusal(plan.Lines(), $"Reset {plan.Device}?") is { } refusal)
             {
                 return refusal;
             }
@@ -47,29 +47,5 @@ internal static class ResetCommand
             return ExitCode.Done;
         });
         return command;
-    }
-
-    /// <summary>Null if somebody says yes; else the exit code.</summary>
-    private static int? Refusal(ResetPlanDocument plan)
-    {
-        foreach (string line in plan.Lines())
-        {
-            Console.Error.WriteLine(Words.Printable(line));
-        }
-
-        if (Console.IsInputRedirected || Console.IsErrorRedirected)
-        {
-            Failure.Say($"nothing was done, since nobody can be asked here; --yes resets {plan.Device} and ends these leases.");
-            return ExitCode.Usage;
-        }
-
-        Console.Error.Write($"Reset {plan.Device}? [y/N] ");
-        if (Console.ReadLine()?.Trim() is "y" or "Y" or "yes")
-        {
-            return null;
-        }
-
-        Failure.Say("nothing was done.");
-        return ExitCode.Failed;
     }
 }

@@ -10,6 +10,7 @@ internal static class StatusCommand
     public static Command Create()
     {
         var command = new Command("status", "The broker as a whole (operators)");
+        GlobalOptions.HasNoNames(command);
         command.SetOperatorAction(static async (parsed, connection, cancellation) =>
         {
             var status = await connection.Service.GetStatusAsync(new GetStatusRequest(), cancellationToken: cancellation);

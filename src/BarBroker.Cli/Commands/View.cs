@@ -76,6 +76,21 @@ internal sealed class View : IDisposable
         return own.Leases.Where(lease => Selectors.Matches(selector, lease));
     }
 
+    /// <summary>Leases that live, and what waits.</summary>
+    public async Task<(IEnumerable<V1.Lease> Leases, IEnumerable<Waiting> Waiting)> ListAsync(LeaseSelector selector, CancellationToken cancellation)
+    {
+        if (_operator is not null)
+        {
+            var all = await _operator.Service.ListLeasesAsync(new OperatorListLeasesRequest { Selector = selector }, cancellationToken: cancellation);
+            return (all.Leases, all.Waiting);
+        }
+
+        var own = await _service!.ListLeasesAsync(new ListLeasesRequest(), cancellationToken: cancellation);
+        return (
+            own.Leases.Where(lease => Selectors.Matches(selector, lease)),
+            own.Waiting.Where(waiting => selector.States.Count == 0 && Selectors.Matches(selector, waiting.Device, waiting.Owner, waiting.Labels)));
+    }
+
     public async Task<IEnumerable<Waiting>> ListWaitingAsync(LeaseSelector selector, CancellationToken cancellation)
     {
         if (_operator is not null)

@@ -32,25 +32,23 @@ internal static class BarPicture
         }
 
         var letters = AssignLetters(segments);
-        foreach (char cell in Cells(bar.Size, segments, letters))
-        {
-            screen.Write(new Text($"{cell}", StyleOf(cell)));
-        }
-
-        screen.WriteLine();
+        WriteCells(screen, Cells(bar.Size, segments, letters));
         WriteLegend(screen, segments, letters);
     }
 
     /// <summary>The row, without colour.</summary>
-    internal static string Cells(ulong size, IReadOnlyList<SegmentDocument> segments, Dictionary<string, char> letters)
+    internal static string Cells(ulong size, IReadOnlyList<SegmentDocument> segments, Dictionary<string, char> letters) =>
+        Cells(size, segments.Where(static segment => segment.Use != "free").Select(segment => (segment.Offset, segment.Length, MarkOf(segment, letters))));
+
+    /// <summary>The row of what is not free, each with its mark.</summary>
+    internal static string Cells(ulong size, IEnumerable<(ulong Offset, ulong Length, char Mark)> used)
     {
         var cells = new char[(int)Math.Min(MaxCells, Math.Max(1, size / 4096))];
         Array.Fill(cells, '.');
-        foreach (var segment in segments.Where(segment => segment.Use != "free" && segment.Length > 0))
+        foreach (var (offset, length, mark) in used.Where(static run => run.Length > 0))
         {
-            char mark = segment.Use == "quarantined" ? '!' : segment.LeaseIds.Count == 1 ? letters[segment.LeaseIds[0]] : '+';
-            int first = CellOf(segment.Offset, size, cells.Length);
-            int last = CellOf(segment.Offset + segment.Length - 1, size, cells.Length);
+            int first = CellOf(offset, size, cells.Length);
+            int last = CellOf(offset + length - 1, size, cells.Length);
             for (int i = first; i <= last; i++)
             {
                 cells[i] = cells[i] == '.' || mark == '!' || cells[i] == mark ? mark : cells[i] == '!' ? '!' : '+';
@@ -58,6 +56,16 @@ internal static class BarPicture
         }
 
         return new string(cells);
+    }
+
+    internal static void WriteCells(IAnsiConsole screen, string cells)
+    {
+        foreach (char cell in cells)
+        {
+            screen.Write(new Text($"{cell}", StyleOf(cell)));
+        }
+
+        screen.WriteLine();
     }
 
     internal static Dictionary<string, char> AssignLetters(IReadOnlyList<SegmentDocument> segments)
@@ -79,7 +87,7 @@ internal static class BarPicture
         var table = Screen.Table("", "", "", "").HideHeaders();
         foreach (var segment in segments.Where(segment => segment.Use != "free"))
         {
-            char mark = segment.Use == "quarantined" ? '!' : segment.LeaseIds.Count == 1 ? letters[segment.LeaseIds[0]] : '+';
+            char mark = MarkOf(segment, letters);
             table.AddRow(
                 new Text($"{mark}", StyleOf(mark)),
                 Screen.Cell(Words.Range(segment.Offset, segment.Length)),
@@ -93,7 +101,10 @@ internal static class BarPicture
         }
     }
 
-    private static Style StyleOf(char cell) => cell switch
+    private static char MarkOf(SegmentDocument segment, Dictionary<string, char> letters) =>
+        segment.Use == "quarantined" ? '!' : segment.LeaseIds.Count == 1 ? letters[segment.LeaseIds[0]] : '+';
+
+    internal static Style StyleOf(char cell) => cell switch
     {
         '.' => new Style(Color.Grey),
         '!' => new Style(Color.White, Color.Red),

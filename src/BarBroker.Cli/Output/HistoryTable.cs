@@ -7,7 +7,7 @@ namespace BarBroker.Cli.Output;
 /// <summary>What people see of the journal.</summary>
 internal static class HistoryTable
 {
-    public static void Write(IAnsiConsole screen, IReadOnlyCollection<HistoryDocument> entries)
+    public static void Write(IAnsiConsole screen, IReadOnlyCollection<HistoryDocument> entries, bool wide)
     {
         if (entries.Count == 0)
         {
@@ -15,20 +15,33 @@ internal static class HistoryTable
             return;
         }
 
-        var table = Screen.Table("TIME", "KIND", "LEASE", "DEVICE", "UID", "WHAT");
+        string[] more = wide ? ["PID", "COMMAND", "EPOCH", "RULE", "SEQUENCE"] : [];
+        var table = Screen.Table(["TIME", "KIND", "LEASE", "DEVICE", "UID", .. more, "WHAT"]);
         foreach (var entry in entries)
         {
             table.AddRow(
+            [
                 Screen.Cell(entry.LocalTime),
                 Screen.Cell(entry.Kind),
                 Screen.Cell(entry.LeaseId ?? "-"),
                 Screen.Cell(entry.Device ?? "-"),
                 Screen.Cell((entry.Actor ?? entry.Owner) is { } who ? $"{who.Uid}" : "-"),
-                Screen.Cell(What(entry)));
+                .. wide ? More(entry) : [],
+                Screen.Cell(What(entry)),
+            ]);
         }
 
         screen.Write(table);
     }
+
+    private static Text[] More(HistoryDocument entry) =>
+    [
+        Screen.Cell((entry.Actor ?? entry.Owner) is { } who ? $"{who.Pid}" : "-"),
+        Screen.Cell((entry.Actor ?? entry.Owner)?.Comm ?? "-"),
+        Screen.Cell(entry.Epoch is { } epoch ? $"{epoch}" : "-"),
+        Screen.Cell(entry.PolicyRule ?? "-"),
+        Screen.Cell($"{entry.Sequence}"),
+    ];
 
     private static string What(HistoryDocument entry)
     {

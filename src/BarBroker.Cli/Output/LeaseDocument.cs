@@ -65,5 +65,8 @@ internal sealed record LeaseDocument(
         Seconds(lease.StuckFor),
         [.. lease.Escalations.Select(EscalationDocument.From)]);
 
+    /// <summary>Bytes of all of its buffers.</summary>
+    public ulong Size() => Buffers.Aggregate(0ul, static (sum, buffer) => sum + buffer.Size);
+
     private static double? Seconds(Duration? duration) => duration?.ToTimeSpan().TotalSeconds;
 }

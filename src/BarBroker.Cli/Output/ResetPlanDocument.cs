@@ -27,7 +27,7 @@ internal sealed record ResetPlanDocument(
         };
         foreach (var lease in Ends)
         {
-            yield return Line(lease);
+            yield return Tables.PlanLine(lease);
         }
 
         if (Frees.Count > 0)
@@ -37,18 +37,12 @@ internal sealed record ResetPlanDocument(
 
         foreach (var lease in Frees)
         {
-            yield return Line(lease);
+            yield return Tables.PlanLine(lease);
         }
 
         if (Waiting > 0)
         {
             yield return $"{Waiting} {(Waiting == 1 ? "request that waits for it goes" : "requests that wait for it go")} on waiting.";
         }
-    }
-
-    private static string Line(LeaseDocument lease)
-    {
-        ulong bytes = lease.Buffers.Aggregate(0ul, static (sum, buffer) => sum + buffer.Size);
-        return $"  {lease.Id} of {lease.Owner.Comm} (uid {lease.Owner.Uid}, pid {lease.Owner.Pid}): {Words.Bytes(bytes)}, {lease.State}";
     }
 }

@@ -9,23 +9,29 @@ internal static class Screen
 {
     private const int UnlimitedWidth = 10_000;
 
+    /// <summary>Somebody looks at a terminal that can be painted on.</summary>
+    public static bool IsTerminal => !Console.IsOutputRedirected && Environment.GetEnvironmentVariable("TERM") is not (null or "" or "dumb");
+
     /// <summary>Somebody looks at a terminal, and has nothing against what moves and has colours there.</summary>
     public static bool IsLive => !Console.IsOutputRedirected && string.IsNullOrEmpty(Environment.GetEnvironmentVariable("NO_COLOR"));
 
-    public static IAnsiConsole Create()
+    public static IAnsiConsole Create() => Create(Console.Out, Console.IsOutputRedirected ? UnlimitedWidth : null);
+
+    /// <param name="width">Null: as the terminal says.</param>
+    public static IAnsiConsole Create(TextWriter output, int? width)
     {
         bool plain = !IsLive;
         var console = AnsiConsole.Create(new AnsiConsoleSettings
         {
-            Ansi = plain ? AnsiSupport.No : AnsiSupport.Detect,
+            Ansi = plain ? AnsiSupport.No : output == Console.Out ? AnsiSupport.Detect : AnsiSupport.Yes,
             ColorSystem = plain ? ColorSystemSupport.NoColors : ColorSystemSupport.Detect,
             // Nobody is asked anything by it; it is what lets progress move.
             Interactive = plain ? InteractionSupport.No : InteractionSupport.Yes,
-            Out = new AnsiConsoleOutput(plain ? new TrimmingWriter(Console.Out) : Console.Out),
+            Out = new AnsiConsoleOutput(plain ? new TrimmingWriter(output) : output),
         });
-        if (Console.IsOutputRedirected)
+        if (width is { } columns)
         {
-            console.Profile.Width = UnlimitedWidth;
+            console.Profile.Width = columns;
         }
 
         return console;

@@ -7,7 +7,7 @@ namespace BarBroker.Cli.Output;
 /// <summary>What people see of leases, devices and the broker; at most 80 columns where names are short.</summary>
 internal static class Tables
 {
-    public static void Leases(IAnsiConsole screen, IReadOnlyCollection<LeaseDocument> leases)
+    public static void Leases(IAnsiConsole screen, IReadOnlyCollection<LeaseDocument> leases, bool wide)
     {
         if (leases.Count == 0)
         {
@@ -15,20 +15,24 @@ internal static class Tables
             return;
         }
 
-        var table = Screen.Table("LEASE", "DEVICE", "BAR", "SIZE", "STATE", "REASON", "LEFT", "UID", "PID", "COMMAND");
+        string[] more = wide ? ["EPOCH", "AGE", "TTL", "ACCESS", "PRIORITY", "POOL", "RULE", "LABELS", "RANGES"] : [];
+        var table = Screen.Table(["LEASE", "DEVICE", "BAR", "SIZE", "STATE", "REASON", "LEFT", "UID", "PID", "COMMAND", .. more]);
         foreach (var lease in leases)
         {
             table.AddRow(
+            [
                 Screen.Cell(lease.Id),
                 Screen.Cell(lease.Device),
                 Screen.Cell(string.Join(',', lease.Buffers.Select(buffer => buffer.Bar).Distinct())),
-                Screen.Cell(Words.Bytes(lease.Buffers.Aggregate(0ul, (sum, buffer) => sum + buffer.Size))),
+                Screen.Cell(Words.Bytes(lease.Size())),
                 Screen.State(lease.State),
                 Screen.Cell(lease.EndReason ?? "-"),
                 Screen.Cell(Words.Seconds(lease.RemainingSeconds)),
                 Screen.Cell($"{lease.Owner.Uid}"),
                 Screen.Cell($"{lease.Owner.Pid}"),
-                Screen.Cell(lease.Owner.Comm));
+                Screen.Cell(lease.Owner.Comm),
+                .. wide ? More(lease) : [],
+            ]);
         }
 
         screen.Write(table);
@@ -38,7 +42,7 @@ internal static class Tables
         }
     }
 
-    public static void Waiting(IAnsiConsole screen, IReadOnlyCollection<WaitingDocument> waiting)
+    public static void Waiting(IAnsiConsole screen, IReadOnlyCollection<WaitingDocument> waiting, bool wide)
     {
         if (waiting.Count == 0)
         {
@@ -46,11 +50,13 @@ internal static class Tables
             return;
         }
 
-        var table = Screen.Table("DEVICE", "POSITION", "PRIORITY", "SIZE", "WAITED", "LEFT", "KEPT", "UID", "PID", "COMMAND");
+        string[] more = wide ? ["ACCESS", "POOL", "LABELS"] : [];
+        var table = Screen.Table(["DEVICE", "POSITION", "PRIORITY", "SIZE", "WAITED", "LEFT", "KEPT", "UID", "PID", "COMMAND", .. more]);
         foreach (var waiter in waiting)
         {
-            string kept = string.Join(' ', waiter.Kept.SelectMany(buffer => buffer.Ranges.Select(range => $"{buffer.Bar}:{Words.Range(range.Offset, range.Length)}")));
+            string kept = Ranges(waiter.Kept);
             table.AddRow(
+            [
                 Screen.Cell(waiter.Device),
                 Screen.Cell($"{waiter.Position}"),
                 Screen.Cell($"{waiter.Priority}"),
@@ -60,7 +66,9 @@ internal static class Tables
                 Screen.Cell(kept.Length == 0 ? "-" : waiter.Preempts ? $"{kept} (preempts)" : kept),
                 Screen.Cell($"{waiter.Owner.Uid}"),
                 Screen.Cell($"{waiter.Owner.Pid}"),
-                Screen.Cell(waiter.Owner.Comm));
+                Screen.Cell(waiter.Owner.Comm),
+                .. wide ? [Screen.Cell(waiter.Access), Screen.Cell(waiter.Pool ?? "-"), Screen.Cell(Labels(waiter.Labels))] : Array.Empty<Text>(),
+            ]);
         }
 
         screen.Write(table);
@@ -104,7 +112,7 @@ internal static class Tables
         screen.Write(table);
     }
 
-    public static void Devices(IAnsiConsole screen, IReadOnlyCollection<DeviceDocument> devices)
+    public static void Devices(IAnsiConsole screen, IReadOnlyCollection<DeviceDocument> devices, bool wide)
     {
         if (devices.Count == 0)
         {
@@ -112,7 +120,8 @@ internal static class Tables
             return;
         }
 
-        var table = Screen.Table("DEVICE", "KIND", "STATE", "REVOKES", "LEASES", "BAR", "SIZE", "FREE", "QUARANTINED");
+        string[] more = wide ? ["LEASED", "LARGEST", "ADDRESS", "DRIVER", "WAITING", "OPENED", "POOLS", "DETAIL"] : [];
+        var table = Screen.Table(["DEVICE", "KIND", "STATE", "REVOKES", "LEASES", "BAR", "SIZE", "FREE", "QUARANTINED", .. more]);
         foreach (var device in devices)
         {
             var bars = device.Bars.Count > 0 ? device.Bars : [new BarDocument(0, 0, 0, 0, 0, 0, 0, 0)];
@@ -120,6 +129,7 @@ internal static class Tables
             {
                 bool first = bar == bars[0];
                 table.AddRow(
+                [
                     Screen.Cell(first ? device.Name : ""),
                     Screen.Cell(first ? device.Kind : ""),
                     first ? Screen.State(device.State, device.StateWithCauses()) : Screen.Cell(""),
@@ -128,7 +138,9 @@ internal static class Tables
                     Screen.Cell(bar.Size > 0 ? $"{bar.Index}" : "-"),
                     Screen.Cell(Words.Bytes(bar.Size)),
                     Screen.Cell(Words.Bytes(bar.Free)),
-                    Screen.Cell(bar.Quarantined > 0 ? Words.Bytes(bar.Quarantined) : "-"));
+                    Screen.Cell(bar.Quarantined > 0 ? Words.Bytes(bar.Quarantined) : "-"),
+                    .. wide ? More(device, bar, first) : [],
+                ]);
             }
         }
 
@@ -163,7 +175,7 @@ internal static class Tables
         }
     }
 
-    public static void Status(IAnsiConsole screen, StatusDocument status)
+    public static void Status(IAnsiConsole screen, StatusDocument status, bool wide)
     {
         var table = Pairs();
         Add(table, "version", status.Version);
@@ -180,7 +192,7 @@ internal static class Tables
         }
 
         screen.WriteLine();
-        Devices(screen, status.Devices);
+        Devices(screen, status.Devices, wide);
     }
 
     /// <summary>One event in one line.</summary>
@@ -208,6 +220,41 @@ internal static class Tables
         string reason = string.Join(", ", new[] { lease.EndReason, lease.EndDetail, lease.RevokeError }.Where(part => !string.IsNullOrEmpty(part)));
         return $"lease {lease.Id} on {lease.Device} {lease.State}{(reason.Length > 0 ? $" ({reason})" : "")}";
     }
+
+    /// <summary>A lease of a plan: what would end, and whose it is.</summary>
+    public static string PlanLine(LeaseDocument lease) =>
+        $"  {lease.Id} of {lease.Owner.Comm} (uid {lease.Owner.Uid}, pid {lease.Owner.Pid}): {Words.Bytes(lease.Size())}, {lease.State}";
+
+    private static Text[] More(LeaseDocument lease) =>
+    [
+        Screen.Cell($"{lease.Epoch}"),
+        Screen.Cell(Words.Seconds(lease.AgeSeconds)),
+        Screen.Cell(Words.Seconds(lease.TtlSeconds)),
+        Screen.Cell(lease.Access),
+        Screen.Cell($"{lease.Priority}"),
+        Screen.Cell(lease.Pool is null ? "-" : lease.Slot is { } slot ? $"{lease.Pool} slot {slot}" : lease.Pool),
+        Screen.Cell(lease.PolicyRule ?? "-"),
+        Screen.Cell(Labels(lease.Labels)),
+        Screen.Cell(Ranges(lease.Buffers)),
+    ];
+
+    private static Text[] More(DeviceDocument device, BarDocument bar, bool first) =>
+    [
+        Screen.Cell(Words.Bytes(bar.Leased)),
+        Screen.Cell(Words.Bytes(bar.LargestFree)),
+        Screen.Cell(!first ? "" : device.Address.Length > 0 ? device.Address : "-"),
+        Screen.Cell(!first ? "" : device.Driver.Length > 0 ? device.Driver : "-"),
+        Screen.Cell(first ? $"{device.Waiting}" : ""),
+        Screen.Cell(first ? $"{device.Generation}" : ""),
+        Screen.Cell(!first ? "" : device.Pools.Count > 0 ? string.Join(',', device.Pools) : "-"),
+        Screen.Cell(first ? device.Detail : ""),
+    ];
+
+    private static string Labels(IReadOnlyDictionary<string, string> labels) =>
+        labels.Count > 0 ? string.Join(',', labels.OrderBy(static label => label.Key, StringComparer.Ordinal).Select(static label => $"{label.Key}={label.Value}")) : "-";
+
+    private static string Ranges(IReadOnlyList<BufferDocument> buffers) =>
+        string.Join(' ', buffers.SelectMany(static buffer => buffer.Ranges.Select(range => $"{buffer.Bar}:{Words.Range(range.Offset, range.Length)}")));
 
     private static Table Pairs() => Screen.Table("", "").HideHeaders();
 

@@ -66,6 +66,15 @@ internal static class Options
         return option;
     }
 
+    /// <summary>Some of several words.</summary>
+    public static Option<T[]> Choices<T>(string name, string description, string[] words, T[] values) where T : struct => new(name)
+    {
+        Description = description,
+        HelpName = string.Join('|', words),
+        Arity = ArgumentArity.OneOrMore,
+        CustomParser = result => Many(result, text => Array.IndexOf(words, text) is >= 0 and var index ? values[index] : (T?)null, name, $"one of {string.Join(", ", words)}"),
+    };
+
     private static KeyValuePair<string, string>? ToLabel(string text)
     {
         int equals = text.IndexOf('=', StringComparison.Ordinal);

@@ -41,8 +41,8 @@ internal sealed class OperatorAction
         V1.CordonDeviceRequest cordon => new() { Method = "CordonDevice", Device = Shorten(cordon.Device), Comment = Shorten(cordon.Comment) },
         V1.UncordonDeviceRequest uncordon => new() { Method = "UncordonDevice", Device = Shorten(uncordon.Device) },
         V1.DrainDeviceRequest drain => new() { Method = "DrainDevice", Device = Shorten(drain.Device), Subject = Grace(drain.Grace).TrimStart(',', ' '), Comment = Shorten(drain.Comment) },
-        V1.ResetDeviceRequest reset => new() { Method = "ResetDevice", Device = Shorten(reset.Device), Comment = Shorten(reset.Comment) },
-        V1.ReloadRequest reload => new() { Method = "Reload", Subject = reload.Apply ? "applied to what lives" : "" },
+        V1.ResetDeviceRequest { DryRun: false } reset => new() { Method = "ResetDevice", Device = Shorten(reset.Device), Comment = Shorten(reset.Comment) },
+        V1.ReloadRequest { DryRun: false } reload => new() { Method = "Reload", Subject = reload.Apply ? "applied to what lives" : "" },
         _ => null,
     };
 

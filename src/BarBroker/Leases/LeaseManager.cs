@@ -306,6 +306,26 @@ internal sealed class LeaseManager : IAsyncDisposable
             ApplyPolicy((Lease)claim);
     }
 
+    /// <summary>How many living leases a policy would not grant to their owners any more.</summary>
+    public int CountForbidden(LeaseOptions options)
+    {
+        var policy = new LeasePolicy(options);
+        return _book.Living().Count(IsForbidden);
+
+        bool IsForbidden(Lease lease)
+        {
+            try
+            {
+                policy.Decide(LeaseBook.RequestOf(lease), lease.Owner.Owner);
+                return false;
+            }
+            catch (LeaseException)
+            {
+                return true;
+            }
+        }
+    }
+
     private void ApplyPolicy(ImmutableArray<Waiter> waiters)
     {
         var decisions = new List<(Waiter, LeaseTerms?, LeaseException?)>(waiters.Length);

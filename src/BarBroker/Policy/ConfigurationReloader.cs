@@ -31,7 +31,8 @@ internal sealed class ConfigurationReloader(BrokerOptions started, Func<BrokerOp
 
     /// <param name="who">Who asked for it, for the log.</param>
     /// <param name="apply">Also end the leases that the new policy does not allow.</param>
-    public ReloadOutcome Reload(string who, bool apply)
+    /// <param name="dryRun">Change nothing; tell what would be.</param>
+    public ReloadOutcome Reload(string who, bool apply, bool dryRun = false)
     {
         if (read is null)
         {
@@ -52,6 +53,11 @@ internal sealed class ConfigurationReloader(BrokerOptions started, Func<BrokerOp
             }
 
             var changes = ConfigurationChanges.Between(started, leases.Options, options);
+            if (dryRun)
+            {
+                return new ReloadOutcome([], changes, apply ? leases.CountForbidden(options.Leases) : 0);
+            }
+
             leases.Reconfigure(options.Leases);
             _needRestart = changes.NeedRestart;
             ReloadLog.Reloaded(log, who, changes.Reloadable.IsEmpty ? "no changes" : string.Join(", ", changes.Reloadable));

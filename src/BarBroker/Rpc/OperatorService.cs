@@ -149,7 +149,7 @@ internal sealed class OperatorService(
     public override Task<V1.ReloadResponse> Reload(V1.ReloadRequest request, ServerCallContext context)
     {
         var caller = Authorize(context, OperatorRights.Reload);
-        var outcome = reloader.Reload(caller.ToString(), request.Apply);
+        var outcome = reloader.Reload(caller.ToString(), request.Apply, request.DryRun);
         var response = new V1.ReloadResponse { Ended = (uint)outcome.Ended };
         response.Changed.AddRange(outcome.Changes.Reloadable);
         response.NeedRestart.AddRange(outcome.Changes.NeedRestart);

@@ -18,6 +18,12 @@ public sealed class PlaceTests
     [InlineData("run -d x -", "--on-lost")]
     [InlineData("run --on-lost ", "kill")]
     [InlineData("completion ", "fish")]
+    [InlineData("lease list --state ", "stuck")]
+    [InlineData("-o ", "name")]
+    [InlineData("device ", "map")]
+    [InlineData("client ", "list")]
+    [InlineData("", "top")]
+    [InlineData("lease revoke -", "--dry-run")]
     public void Find_Words_HasTheWord(string line, string word) => Assert.Contains(word, At(line).Words.Select(static candidate => candidate.Word));
 
     [Theory]
