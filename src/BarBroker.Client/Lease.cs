@@ -190,9 +190,9 @@ public sealed class Lease : IAsyncDisposable
             using var timeout = new CancellationTokenSource(_client.Options.ReleaseTimeout);
             await ReleaseAsync(timeout.Token).ConfigureAwait(false);
         }
-        catch (Exception exception) when (exception is BrokerException or OperationCanceledException)
+        catch (Exception exception) when (exception is BrokerException or OperationCanceledException or ObjectDisposedException)
         {
-            // Nothing to be done here: without renewals the lease ends by its TTL, at the latest with this process.
+            // Nothing to be done here, also where the client was disposed before: without renewals the lease ends by its TTL, at the latest with this process.
         }
 
         _client.Table.Remove(this);

@@ -44,7 +44,8 @@ public sealed class LossTests(BrokerFixture fixture) : ClientTestBase, IClassFix
     public async Task Lost_HandlerDisposesTheClient_DoesNotHang()
     {
         var client = await ConnectAsync(fixture.Broker);
-        var lease = await client.AcquireAsync(LeaseRequest.OfSize("sim0", 4096), Cancellation);
+        // Disposed after its client, which closes the descriptors only of leases that are not over.
+        await using var lease = await client.AcquireAsync(LeaseRequest.OfSize("sim0", 4096), Cancellation);
         var disposed = new TaskCompletionSource();
         lease.Lost += (_, _) =>
         {
