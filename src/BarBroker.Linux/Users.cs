@@ -53,6 +53,18 @@ public static class Users
         }
     }
 
+    /// <summary>Gives a path to a user, leaving its group, and sets its permission bits.</summary>
+    /// <exception cref="LinuxException">EPERM: the caller is not root. ENOENT.</exception>
+    public static void SetOwnerAndMode(string path, uint user, uint mode)
+    {
+        if (Syscall.chown(path, user, unchecked((uint)-1)) != 0)
+        {
+            throw new LinuxException("chown", path, (Errno)NativeConvert.FromErrno(Stdlib.GetLastError()));
+        }
+
+        SetGroupAndMode(path, null, mode);
+    }
+
     private static unsafe int Find(string name, uint primary, uint[] groups, ref int count)
     {
         int room = count;

@@ -6,8 +6,9 @@ using BarBroker.Linux.Pci;
 namespace BarBroker.Cli.Binding;
 
 /// <summary>Puts one device after the other on a driver, or gives it back.</summary>
+/// <param name="nodes">Of what is bound, given to the broker.</param>
 /// <param name="load">Loads a module; null if it is loaded, else why not.</param>
-internal sealed class DeviceBinder(SystemRoots roots, DriverSwitch drivers, Obstacles obstacles, PersistentBindings persistent, Func<string, string?> load)
+internal sealed class DeviceBinder(SystemRoots roots, DriverSwitch drivers, Obstacles obstacles, PersistentBindings persistent, BrokerNodes nodes, Func<string, string?> load)
 {
     private readonly DriverChoice _choice = new(drivers, load);
 
@@ -40,7 +41,7 @@ internal sealed class DeviceBinder(SystemRoots roots, DriverSwitch drivers, Obst
             persistent.Add(device, chosen, driver);
         }
 
-        return Document(target, device, done ? "unchanged" : "bound", device.Driver, before) with { Warnings = [.. Notes(note, device), .. Neighbours(device)] };
+        return Document(target, device, done ? "unchanged" : "bound", device.Driver, before) with { Warnings = [.. Notes(note, device), .. Notes(nodes.Give(device)), .. Neighbours(device)] };
     });
 
     /// <param name="forget">Not at boots either, any more.</param>
@@ -105,6 +106,8 @@ internal sealed class DeviceBinder(SystemRoots roots, DriverSwitch drivers, Obst
 
     private BindingDocument Document(BindingTarget target, PciNode device, string result, string? driver, string? before) =>
         new(target.Name, target.Address, device.Id, result, driver, before, persistent.Contains(target.Address), [], []);
+
+    private static IEnumerable<string> Notes(string? note) => note is null ? [] : [note];
 
     private static IEnumerable<string> Notes(string? note, PciNode device)
     {

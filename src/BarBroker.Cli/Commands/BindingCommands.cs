@@ -73,7 +73,7 @@ internal static class BindingCommands
         var obstacles = new Obstacles(roots, broker, NetworkUse.AddressesOf);
         PciNode? current = null;
         var writer = new PatientWriter(new AttributeWriter(), _patience, TellWaiting, signals.Token);
-        var binder = new DeviceBinder(roots, new DriverSwitch(roots.Sys, writer), obstacles, new PersistentBindings(roots, Environment.ProcessPath ?? ""), Modprobe.Load);
+        var binder = new DeviceBinder(roots, new DriverSwitch(roots.Sys, writer), obstacles, new PersistentBindings(roots, Environment.ProcessPath ?? ""), new BrokerNodes(roots, Users.FindUser(BrokerNodes.UserName)), Modprobe.Load);
         int status = ExitCode.Done;
         try
         {

@@ -78,7 +78,7 @@ internal static class DeviceChecks
         var broker = host.Broker is { } status ? ProcessCredentials.Of($"{status.Pid}", host.Roots.Proc) : null;
         if (broker is not null && !owner.Allows(broker))
         {
-            yield return Finding.Fail("node", $"{name}: {path} ({owner}) is not for the broker, which runs as uid {broker.Uid}", $"Give it to the broker's group by an udev rule: SUBSYSTEM==\"vfio\", GROUP=\"barbroker\", MODE=\"0660\".");
+            yield return Finding.Fail("node", $"{name}: {path} ({owner}) is not for the broker, which runs as uid {broker.Uid}", "Give it to the broker's user: `barctl device bind` does, and so does an udev rule with OWNER=\"barbroker\", MODE=\"0600\". Not to its group, whose members are clients.");
         }
         else
         {

@@ -5,7 +5,7 @@ using Microsoft.Extensions.Logging.Console;
 
 namespace BarBroker.Hosting;
 
-/// <summary>One line an event, to stderr: with journald's priorities where journald reads it, else with the time.</summary>
+/// <summary>Events go to journald, with their fields, where it reads stderr; else to stderr, a line each, with the time.</summary>
 internal static class BrokerLogging
 {
     public static void Configure(ILoggingBuilder logging)
@@ -15,28 +15,24 @@ internal static class BrokerLogging
         // and what keeps the broker from starting is printed by the program.
         logging.SetMinimumLevel(LogLevel.Information).AddFilter("Microsoft", LogLevel.Warning).AddFilter("Grpc", LogLevel.None).AddFilter("Microsoft.Extensions.Hosting", LogLevel.None);
 
-        // systemd.exec(5): set where stdout or stderr goes to the journal.
-        bool isJournal = Environment.GetEnvironmentVariable("JOURNAL_STREAM") is { Length: > 0 };
-        if (isJournal)
+        // Not the console's own queue, which wakes a thread for every line and, when it is full, keeps whoever logs waiting.
+        logging.Services.RemoveAll<ILoggerProvider>();
+        if (JournalOutput.IsStderr(Environment.GetEnvironmentVariable("JOURNAL_STREAM")))
         {
-            logging.AddSystemdConsole(console => console.IncludeScopes = false);
-        }
-        else
-        {
-            logging.AddSimpleConsole(console =>
-            {
-                console.SingleLine = true;
-                console.IncludeScopes = false;
-                console.TimestampFormat = "yyyy-MM-ddTHH:mm:ss.fffZ ";
-                console.UseUtcTimestamp = true;
-                console.ColorBehavior = LoggerColorBehavior.Disabled;
-            });
+            logging.Services.AddSingleton<ILoggerProvider>(static _ => new LogQueue(new JournalOutput(JournalOutput.DefaultSocket, Console.OpenStandardError())));
+            return;
         }
 
-        // Their formats, but not their queue, which wakes a thread for every line and, when it is full, keeps whoever logs waiting.
-        string format = isJournal ? ConsoleFormatterNames.Systemd : ConsoleFormatterNames.Simple;
+        logging.AddSimpleConsole(console =>
+        {
+            console.SingleLine = true;
+            console.IncludeScopes = false;
+            console.TimestampFormat = "yyyy-MM-ddTHH:mm:ss.fffZ ";
+            console.UseUtcTimestamp = true;
+            console.ColorBehavior = LoggerColorBehavior.Disabled;
+        });
         logging.Services.RemoveAll<ILoggerProvider>();
         logging.Services.AddSingleton<ILoggerProvider>(
-            services => new LogQueue(services.GetServices<ConsoleFormatter>().Single(formatter => formatter.Name == format), Console.OpenStandardError()));
+            static services => new LogQueue(services.GetServices<ConsoleFormatter>().Single(static formatter => formatter.Name == ConsoleFormatterNames.Simple), Console.OpenStandardError()));
     }
 }

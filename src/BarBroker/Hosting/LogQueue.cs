@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 using System.Collections.Concurrent;
-using System.Globalization;
-using System.Text;
 using BarBroker.Linux.Events;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Logging.Console;
@@ -10,29 +8,32 @@ using Microsoft.Extensions.Logging.Console;
 namespace BarBroker.Hosting;
 
 /// <summary>
-/// Log lines on their way to stderr. Whoever logs leaves a line here and goes on: it neither waits for stderr nor, as long as others have logged just before, wakes the
+/// Log lines on their way to stderr or the journal. Whoever logs leaves a line here and goes on: it neither waits for those nor, as long as others have logged just before, wakes the
 /// thread that writes. That thread writes at once what comes after a silence, and then what has come, every <see cref="Pause"/>.
 /// </summary>
 internal sealed class LogQueue : ILoggerProvider
 {
-    /// <summary>A stderr that nobody reads must not take the memory; how many lines were lost is told.</summary>
+    /// <summary>An output that nobody reads must not take the memory; how many lines were lost is told.</summary>
     private const int MaxLines = 16 * 1024;
 
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(20);
 
-    private readonly ConcurrentQueue<string> _lines = new();
+    private readonly ConcurrentQueue<LogItem> _lines = new();
     private readonly EventFd _wake = new(blocking: true);
-    private readonly ConsoleFormatter _formatter;
-    private readonly Stream _output;
+    private readonly LogOutput _output;
     private readonly Thread _thread;
     private int _idle;
     private long _lost;
     private volatile bool _stopping;
 
     /// <param name="output">Written to by one thread at a time, and not closed.</param>
-    public LogQueue(ConsoleFormatter formatter, Stream output)
+    public LogQueue(ConsoleFormatter formatter, Stream output) : this(new ConsoleOutput(formatter, output))
     {
-        _formatter = formatter;
+    }
+
+    /// <param name="output">Owned by this.</param>
+    public LogQueue(LogOutput output)
+    {
         _output = output;
         _thread = new Thread(Run, maxStackSize: 256 * 1024) { Name = "log", IsBackground = true };
         _thread.Start();
@@ -51,9 +52,10 @@ internal sealed class LogQueue : ILoggerProvider
         _stopping = true;
         _wake.Signal();
         _thread.Join();
+        (_output as IDisposable)?.Dispose();
     }
 
-    private void Add(string line)
+    private void Add(LogItem line)
     {
         if (_lines.Count >= MaxLines)
         {
@@ -71,17 +73,17 @@ internal sealed class LogQueue : ILoggerProvider
 
     private void Run()
     {
-        var text = new StringBuilder();
+        var items = new List<LogItem>();
         while (true)
         {
-            while (Write(text) && !_stopping)
+            while (Write(items) && !_stopping)
             {
                 Thread.Sleep(Pause);
             }
 
             if (_stopping)
             {
-                Write(text);
+                Write(items);
                 return;
             }
 
@@ -94,41 +96,30 @@ internal sealed class LogQueue : ILoggerProvider
     }
 
     /// <returns>Whether there was anything.</returns>
-    private bool Write(StringBuilder text)
+    private bool Write(List<LogItem> items)
     {
-        text.Clear();
+        items.Clear();
         if (Interlocked.Exchange(ref _lost, 0) is > 0 and var lost)
         {
-            text.Append(CultureInfo.InvariantCulture, $"barbrokerd: {lost} log lines are lost, because stderr did not take them in time\n");
+            items.Add(_output.Lost(lost));
         }
 
-        for (int i = 0; i < MaxLines && _lines.TryDequeue(out string? line); i++)
+        for (int i = 0; i < MaxLines && _lines.TryDequeue(out var line); i++)
         {
-            text.Append(line);
+            items.Add(line);
         }
 
-        if (text.Length == 0)
+        if (items.Count == 0)
         {
             return false;
         }
 
-        try
-        {
-            _output.Write(Encoding.UTF8.GetBytes(text.ToString()));
-        }
-        catch (IOException)
-        {
-            // There is nobody left to be told.
-        }
-
+        _output.Write(items);
         return true;
     }
 
     private sealed class Category(LogQueue queue, string name) : ILogger
     {
-        [ThreadStatic]
-        private static StringWriter? _writer;
-
         public IDisposable? BeginScope<TState>(TState state)
             where TState : notnull => null;
 
@@ -136,13 +127,9 @@ internal sealed class LogQueue : ILoggerProvider
 
         public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
         {
-            var writer = _writer ??= new StringWriter(CultureInfo.InvariantCulture);
-            queue._formatter.Write(new LogEntry<TState>(logLevel, name, eventId, state, exception, formatter), scopeProvider: null, writer);
-            var text = writer.GetStringBuilder();
-            if (text.Length > 0)
+            if (queue._output.Format(new LogEntry<TState>(logLevel, name, eventId, state, exception, formatter)) is { } item)
             {
-                queue.Add(text.ToString());
-                text.Clear();
+                queue.Add(item);
             }
         }
     }

@@ -17,6 +17,9 @@ public abstract class BindingTestBase : IDisposable
 
     private protected BrokerState? Broker { get; set; }
 
+    /// <summary>The user that nodes are given to; null: there is none.</summary>
+    private protected uint? BrokerUser { get; set; }
+
     private protected string[] IpAddresses { get; set; } = [];
 
     private protected BindingDocument Bind(string? driver = null, bool persist = false, bool dryRun = false, string address = Address) =>
@@ -38,6 +41,7 @@ public abstract class BindingTestBase : IDisposable
         new DriverSwitch(Kernel.Roots.Sys, Kernel),
         new Obstacles(Kernel.Roots, Broker, _ => IpAddresses),
         new PersistentBindings(Kernel.Roots, "/usr/bin/barctl"),
+        new BrokerNodes(Kernel.Roots, BrokerUser),
         Load);
 
     private string? Load(string module)

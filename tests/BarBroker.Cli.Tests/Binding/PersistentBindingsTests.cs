@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 using BarBroker.Cli.Binding;
+using BarBroker.Linux;
 
 namespace BarBroker.Cli.Tests.Binding;
 
@@ -29,6 +30,18 @@ public sealed class PersistentBindingsTests : BindingTestBase
             lines[1]);
         Assert.Contains(Second, lines[2], StringComparison.Ordinal);
         Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.OtherRead, File.GetUnixFileMode(Rules));
+    }
+
+    [Fact]
+    public void Bind_BrokerHasAUser_GetsTheNodeForItself()
+    {
+        Kernel.AddDevice(Address);
+        Kernel.Put("dev/vfio/7", "");
+        BrokerUser = Users.EffectiveUid;
+
+        Assert.Empty(Bind().Warnings);
+
+        Assert.Equal((Users.EffectiveUid, 0b110_000_000u), FileOwner.Of(Kernel.In("dev/vfio/7")) is { } owner ? (owner.Uid, owner.Mode) : default);
     }
 
     [Fact]

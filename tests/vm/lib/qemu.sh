@@ -81,7 +81,7 @@ qemu_share() {
 # transparent_hugepage: as the stock kernel has it; else a huge page of a BAR is to be had only after madvise.
 # nokaslr, cryptomgr.notests, mitigations=off: only to save time.
 qemu_arguments() {
-    local run=$1 disk=${2:-} cpu cpus=1 memory=1G clock= init=
+    local run=$1 disk=${2:-} cpu cpus=1 memory=1G clock= init= panic=-1
     [[ -z $disk ]] || init="systemd.unit=lab.target systemd.show_status=false audit=0"
     # Of which an eighth is KASAN's.
     [[ $image != *-debug ]] || memory=2G
@@ -99,16 +99,19 @@ qemu_arguments() {
         clock=$("$native/tsckhz")
     fi
     cpus=${BARBROKER_LAB_CPUS:-$cpus}
+    # Else a kernel that dies boots again, and ends the guest by that.
+    [[ -z ${may_reboot:-} ]] || panic=0
     # shellcheck disable=SC2054 # the commas are QEMU's
-    qemu_args=(-nodefaults -no-user-config -display none -no-reboot
+    qemu_args=(-nodefaults -no-user-config -display none
         -machine q35,kernel-irqchip=split -accel "$qemu_accel" -cpu "$cpu" -smp "$cpus" -m "${BARBROKER_LAB_MEMORY:-$memory}"
         -kernel "$image/vmlinuz" -initrd "$image/initramfs"
-        -append "console=ttyS0 quiet loglevel=5 panic=-1 intel_iommu=on no_timer_check nokaslr cryptomgr.notests mitigations=off transparent_hugepage=always${clock:+ tsc_early_khz=$clock} $init ${BARBROKER_LAB_APPEND:-}"
+        -append "console=ttyS0 quiet loglevel=5 panic=$panic intel_iommu=on no_timer_check nokaslr cryptomgr.notests mitigations=off transparent_hugepage=always${clock:+ tsc_early_khz=$clock} $init ${BARBROKER_LAB_APPEND:-}"
         -device intel-iommu,intremap=on
         -chardev "file,id=console,path=$run/console.log" -serial chardev:console
         -chardev "stdio,id=output,signal=off,logfile=$run/output.log" -serial chardev:output
         -chardev "pipe,id=control,path=$run/control" -serial chardev:control
         -chardev "pipe,id=qmp,path=$run/qmp" -mon chardev=qmp,mode=control)
+    [[ -n ${may_reboot:-} ]] || qemu_args+=(-no-reboot)
     [[ -z $disk ]] || qemu_args+=(-drive "if=none,id=root,format=raw,file=$disk,snapshot=on" -device virtio-blk-pci,drive=root)
     qemu_add_devices
 }
