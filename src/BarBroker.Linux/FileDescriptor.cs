@@ -40,6 +40,42 @@ public class FileDescriptor : SafeHandleMinusOneIsInvalid
         }
     }
 
+    /// <summary>Which file it is, see <see cref="FileIdentity"/>.</summary>
+    public unsafe FileIdentity GetFileIdentity()
+    {
+        Stat found;
+        // SAFETY: the kernel fills the local, which is larger than its struct.
+        return Libc.Fstat(this, &found) == 0 ? new FileIdentity(found.Device, found.Inode) : throw LinuxException.Last("fstat", ToString());
+    }
+
+    /// <summary>What /proc calls the open file, such as <c>/dmabuf:</c> or <c>anon_inode:[vfio-device]</c>; empty if it cannot be looked at.</summary>
+    public string ReadLink()
+    {
+        bool added = false;
+        DangerousAddRef(ref added);
+        try
+        {
+            return new FileInfo(string.Create(System.Globalization.CultureInfo.InvariantCulture, $"/proc/self/fd/{Number}")).LinkTarget ?? "";
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return "";
+        }
+        finally
+        {
+            DangerousRelease();
+        }
+    }
+
+    /// <summary>Gives the descriptor to another handle: this one is closed without closing it.</summary>
+    internal int Detach()
+    {
+        int fd = (int)handle;
+        SetHandleAsInvalid();
+        SetHandle(-1);
+        return fd;
+    }
+
     /// <summary>The size in bytes that the kernel tells by <c>lseek(SEEK_END)</c>; a dmabuf answers it, too.</summary>
     public ulong GetSize()
     {

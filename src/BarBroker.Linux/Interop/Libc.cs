@@ -93,6 +93,9 @@ internal static unsafe partial class Libc
     [LibraryImport(Name, EntryPoint = "stat", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     internal static partial int Stat(string path, Stat* result);
 
+    [LibraryImport(Name, EntryPoint = "fstat", SetLastError = true)]
+    internal static partial int Fstat(FileDescriptor fd, Stat* result);
+
     [LibraryImport(Name, EntryPoint = "clock_gettime", SetLastError = true)]
     internal static partial int ClockGetTime(int clock, Timespec* time);
 

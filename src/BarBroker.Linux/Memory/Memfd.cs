@@ -50,6 +50,16 @@ public sealed class Memfd : FileDescriptor
         }
     }
 
+    /// <summary>Takes over a descriptor that another run of this program made, unless it is something else.</summary>
+    /// <exception cref="IOException">It is no memfd of that name; it is the caller's still.</exception>
+    public static Memfd Adopt(FileDescriptor file, string name)
+    {
+        string link = file.ReadLink();
+        return link == $"/memfd:{name} (deleted)"
+            ? new Memfd(file.Detach(), name)
+            : throw new IOException($"it is {(link.Length > 0 ? link : "of no kind that can be told")}, not the memfd {name}");
+    }
+
     /// <summary>A second handle of the same descriptor, without a system call: the descriptor is closed when both are disposed.</summary>
     public Memfd Retain() => new(this);
 

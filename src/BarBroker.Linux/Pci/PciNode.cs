@@ -51,6 +51,13 @@ public sealed class PciNode(string sysfsRoot, string address)
     /// <summary>Vendor and device, such as 1af4:1110.</summary>
     public string Id => $"{Hex("vendor")}:{Hex("device")}";
 
+    /// <summary>The same as numbers, null if unknown.</summary>
+    public (ushort Vendor, ushort Device)? Ids =>
+        ushort.TryParse(Hex("vendor"), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out ushort vendor)
+        && ushort.TryParse(Hex("device"), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out ushort device)
+            ? (vendor, device)
+            : null;
+
     /// <summary>The number of the IOMMU group, null if the device has none.</summary>
     public string? Group => LinkName("iommu_group");
 

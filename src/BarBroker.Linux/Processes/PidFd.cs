@@ -25,6 +25,15 @@ public sealed class PidFd : FileDescriptor
         return fd >= 0 ? new PidFd((int)fd, pid) : throw LinuxException.Last("pidfd_open", $"process {pid}");
     }
 
+    /// <summary>A pidfd that an earlier run of this program had. Takes it over, unless it is something else.</summary>
+    /// <param name="pid">As <see cref="Pid"/> was.</param>
+    /// <exception cref="IOException">It is something else.</exception>
+    public static PidFd Adopt(FileDescriptor file, int pid)
+    {
+        string link = file.ReadLink();
+        return link == "anon_inode:[pidfd]" || link.StartsWith("pidfd:", StringComparison.Ordinal) ? new PidFd(file.Detach(), pid) : throw new IOException($"it is {link}, not a pidfd");
+    }
+
     /// <summary>
     /// The process that connected the socket. Before Linux 6.5 (no <c>SO_PEERPIDFD</c>) it is found by its number, and believed only if the
     /// peer still holds the connection afterwards.

@@ -31,6 +31,11 @@ public sealed class VfioContainer : FileDescriptor
         }
     }
 
+    /// <summary>One that an earlier run of this program had. Takes the descriptor over, unless it is something else.</summary>
+    /// <exception cref="IOException">It is something else; it is the caller's still.</exception>
+    public static VfioContainer Adopt(FileDescriptor file, string path) =>
+        file.ReadLink() is var link && link == path ? new VfioContainer(file.Detach(), path) : throw new IOException($"it is {link}, not {path}");
+
     /// <summary>Whether the kernel has the type1 v2 IOMMU driver (module vfio_iommu_type1).</summary>
     public bool HasType1V2() =>
         VfioIoctl.Call(this, VFIO_CHECK_EXTENSION, (nint)VFIO_TYPE1v2_IOMMU, nameof(VFIO_CHECK_EXTENSION), _path) > 0;

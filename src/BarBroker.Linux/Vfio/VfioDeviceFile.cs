@@ -25,6 +25,27 @@ public sealed partial class VfioDeviceFile : FileDescriptor
         return fd >= 0 ? new VfioDeviceFile(fd, address) : throw LinuxException.Last("open", $"{path} ({address})");
     }
 
+    /// <summary>An open device that an earlier run of this program had. Takes the descriptor over, unless it is something else.</summary>
+    /// <param name="devicePath">The device in sysfs, without links. Kernels since 6.17 or so tell it of the file (vfio_device_show_fdinfo); before, the ids in the configuration space have to do.</param>
+    /// <param name="ids">Vendor and device.</param>
+    /// <exception cref="IOException">It is something else; it is the caller's still.</exception>
+    public static VfioDeviceFile Adopt(FileDescriptor file, string address, string devicePath, (ushort Vendor, ushort Device)? ids)
+    {
+        string link = file.ReadLink();
+        if (link != "anon_inode:[vfio-device]" && !link.StartsWith("/dev/vfio/devices/", StringComparison.Ordinal))
+        {
+            throw new IOException($"it is {link}, no device of vfio");
+        }
+
+        if (ReadDevicePath(file) is { } path)
+        {
+            return path == devicePath ? new VfioDeviceFile(file.Detach(), address) : throw new IOException($"it is the device {path}, not {devicePath}");
+        }
+
+        var found = ReadIds(file, address);
+        return ids is not null && found == ids ? new VfioDeviceFile(file.Detach(), address) : throw new IOException($"it is a device {found.Vendor:x4}:{found.Device:x4}, and {address} is another one");
+    }
+
     /// <summary>Binds a device that was opened by its character device to an iommufd, which gives access to it.</summary>
     /// <exception cref="LinuxException">EINVAL: somebody else has the device. EBUSY: its group is open, or has a device with a driver of the kernel's.</exception>
     public unsafe void Bind(IommuFd iommu)
@@ -207,6 +228,22 @@ public sealed partial class VfioDeviceFile : FileDescriptor
     }
 
     public override string ToString() => _address;
+
+    private static string? ReadDevicePath(FileDescriptor file)
+    {
+        const string Field = "vfio-device-syspath:";
+        string[] lines = File.ReadAllLines(string.Create(System.Globalization.CultureInfo.InvariantCulture, $"/proc/self/fdinfo/{file.Number}"));
+        return Array.Find(lines, static line => line.StartsWith(Field, StringComparison.Ordinal))?[Field.Length..].Trim();
+    }
+
+    private static unsafe (ushort Vendor, ushort Device) ReadIds(FileDescriptor file, string address)
+    {
+        var info = new VfioRegionInfo { Argsz = (uint)sizeof(VfioRegionInfo), Index = VFIO_PCI_CONFIG_REGION_INDEX };
+        VfioIoctl.Call(file, VFIO_DEVICE_GET_REGION_INFO, &info, nameof(VFIO_DEVICE_GET_REGION_INFO), address);
+        uint ids = 0;
+        // SAFETY: four bytes of a local are read into. Configuration space is little-endian, and so is every machine here.
+        return Libc.Pread(file, &ids, sizeof(uint), checked((long)info.Offset)) == sizeof(uint) ? ((ushort)ids, (ushort)(ids >> 16)) : throw LinuxException.Last("pread of the ids", address);
+    }
 
     private static ImmutableArray<string> Addresses(ReadOnlySpan<VfioPciDependentDevice> devices)
     {

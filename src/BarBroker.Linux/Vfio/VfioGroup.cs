@@ -21,6 +21,11 @@ public sealed class VfioGroup : FileDescriptor
         return fd >= 0 ? new VfioGroup(fd, path) : throw LinuxException.Last("open", path);
     }
 
+    /// <summary>One that an earlier run of this program had. Takes the descriptor over, unless it is something else.</summary>
+    /// <exception cref="IOException">It is something else; it is the caller's still.</exception>
+    public static VfioGroup Adopt(FileDescriptor file, string path) =>
+        file.ReadLink() is var link && link == path ? new VfioGroup(file.Detach(), path) : throw new IOException($"it is {link}, not {path}");
+
     /// <summary>Whether no device of the group belongs to a driver of the kernel's that does DMA.</summary>
     public unsafe bool IsViable()
     {

@@ -36,6 +36,9 @@ internal sealed record BrokerOptions
 
     public JournalOptions Journal { get; init; } = new();
 
+    /// <summary>What becomes of leases when the broker is restarted, where the service manager keeps its descriptors meanwhile.</summary>
+    public RestartMode Restart { get; init; } = RestartMode.Preserve;
+
     public int ConnectionsPerUid { get; init; } = 64;
 
     /// <summary>The largest gRPC message that is received.</summary>

@@ -27,6 +27,12 @@ internal static class BrokerOptionsReader
             file.Fault("runtimeDirectory", $"{runtime} is too long: a socket's path has at most {LongestSocketPath} bytes");
         }
 
+        var restart = RestartMode.Preserve;
+        if (file.Text("restart") is { } text && !Enum.TryParse(text, ignoreCase: true, out restart) | text is not ("preserve" or "revoke"))
+        {
+            file.Fault("restart", $"\"{text}\" is not one of preserve, revoke");
+        }
+
         var sockets = file.Section("sockets");
         var otlp = file.Section("otlp");
         var limits = file.Section("limits");
@@ -43,6 +49,7 @@ internal static class BrokerOptionsReader
             OtlpEndpoint = OtlpEndpoint(otlp),
             Leases = leases with { Rules = PolicyReader.Read(file, leases), Pools = PoolReader.Read(file, devices) },
             Journal = Journal(file.Section("journal")),
+            Restart = restart,
             ConnectionsPerUid = limits.Number("connectionsPerUid", 64, 1, 65_536),
             MessageBytes = (int)limits.Size("messageBytes", 64 << 10, 4 << 10, 4 << 20),
             Devices = devices,

@@ -41,6 +41,7 @@ internal sealed record ConfigurationChanges(ImmutableArray<string> Reloadable, I
             .Compare("metrics", started.Metrics, read.Metrics)
             .Compare("otlp.endpoint", started.OtlpEndpoint, read.OtlpEndpoint)
             .Compare("journal", started.Journal, read.Journal)
+            .Compare("restart", started.Restart, read.Restart)
             .Compare("limits.connectionsPerUid", started.ConnectionsPerUid, read.ConnectionsPerUid)
             .Compare("limits.messageBytes", started.MessageBytes, read.MessageBytes);
         CompareDevices(restart, started.Devices, read.Devices);

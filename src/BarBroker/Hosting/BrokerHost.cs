@@ -10,6 +10,7 @@ using BarBroker.Linux.ServiceManager;
 using BarBroker.Linux.Time;
 using BarBroker.Policy;
 using BarBroker.Processes;
+using BarBroker.Restart;
 using BarBroker.Rpc;
 using BarBroker.Telemetry;
 using Grpc.AspNetCore.Server;
@@ -24,6 +25,7 @@ namespace BarBroker.Hosting;
 internal sealed class BrokerHost : IAsyncDisposable
 {
     private static readonly TimeSpan OpenPatience = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan RestorePatience = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan CloseTimeout = TimeSpan.FromSeconds(3);
     private static readonly TimeSpan SignsInterval = TimeSpan.FromSeconds(5);
 
@@ -39,6 +41,7 @@ internal sealed class BrokerHost : IAsyncDisposable
     private readonly StatusReport _status;
     private readonly LeaseLog _leaseLog;
     private readonly LeaseJournal? _journal;
+    private readonly Inheritance _inheritance;
     private readonly Stopping _stopping = new();
     private readonly RpcMetrics _rpcMetrics = new();
     private readonly ProcessMetrics _processMetrics;
@@ -58,17 +61,28 @@ internal sealed class BrokerHost : IAsyncDisposable
         var logs = _logs = LoggerFactory.Create(logging);
         _log = logs.CreateLogger<BrokerHost>();
         _options = options = Inherit(options, directory);
-        var epochs = new EpochReserve(options.StateDirectory, logs.CreateLogger<EpochReserve>(), () => _fault.TrySetResult("no epochs are left"));
+        _inheritance = Inheritance.Begin(options, start, time, logs.CreateLogger<Inheritance>());
+        var epochs = new EpochReserve(options.StateDirectory, _inheritance.Board, logs.CreateLogger<EpochReserve>(), () => _fault.TrySetResult("no epochs are left"));
         Leases = new LeaseManager(options.Leases, options.Devices.Select(entry => DeviceFactory.Create(entry, options.Leases.RevokeTimeout)), epochs.First, time);
         Vitals = new Vitals(Leases, time, start.Watchdog / 4 is { } quarter && quarter < SignsInterval ? quarter : SignsInterval, logs.CreateLogger<Vitals>());
-        _registry = new ClientRegistry(Leases.OwnerExited, logs.CreateLogger<ClientRegistry>());
+        _registry = new ClientRegistry(Leases.OwnerExited, logs.CreateLogger<ClientRegistry>(), _inheritance.Keeper);
+        if (_inheritance.Keeper is { } keeper)
+        {
+            Leases.UseKeeper(keeper, _inheritance.Board!);
+        }
+
         Leases.UseKiller(new ClientKiller(_registry, logs.CreateLogger<ClientKiller>()));
         var healthService = new HealthServiceImpl();
         _health = new HealthReporter(healthService);
         Vitals.Taken += _health.SignsTaken;
         _leaseLog = new LeaseLog(logs.CreateLogger<LeaseLog>());
         Reloader = new ConfigurationReloader(options, read, Leases, logs.CreateLogger<ConfigurationReloader>());
-        _journal = options.Journal.Enabled ? new LeaseJournal(options, time, () => Leases.List(LeaseFilter.All), logs.CreateLogger<LeaseJournal>()) : null;
+        _journal = options.Journal.Enabled ? new LeaseJournal(options, time, () => Leases.List(LeaseFilter.All), logs.CreateLogger<LeaseJournal>(), waitForTakeOver: _inheritance.Keeper is not null) : null;
+        if (_inheritance.Board is { } board)
+        {
+            _journal!.Incomplete = board.SetIncomplete;
+        }
+
         _status = new StatusReport(Leases, Reloader, time, _journal);
         foreach (var observer in new ILeaseObserver?[] { _journal, _registry, epochs, _leaseLog, _health }.OfType<ILeaseObserver>())
         {
@@ -163,6 +177,11 @@ internal sealed class BrokerHost : IAsyncDisposable
     {
         WarnOfDevices();
         _journal?.Started();
+        if (_inheritance.Keeper is not null)
+        {
+            await _inheritance.PlanAsync(_journal!, Leases, _registry, [.. _options.Devices.Select(static device => device.Name)], cancellation);
+        }
+
         Leases.Start();
         Vitals.Start();
         if (_options.Devices.Any(static device => device is VfioDeviceEntry))
@@ -170,13 +189,22 @@ internal sealed class BrokerHost : IAsyncDisposable
             _nodes = new VfioNodeWatch("/dev", Leases.RetryUnavailable, failure => HostLog.NodesNotWatched(_log, failure));
         }
 
+        // Those who have leases of before find them when they can connect.
+        var patience = _inheritance.IsRestoring ? RestorePatience : OpenPatience;
+        bool isComplete = true;
         try
         {
-            await Leases.WaitFirstOpenAsync(cancellation).WaitAsync(OpenPatience, cancellation);
+            await Leases.WaitFirstOpenAsync(cancellation).WaitAsync(patience, cancellation);
         }
         catch (TimeoutException)
         {
-            HostLog.SlowOpen(_log, OpenPatience);
+            isComplete = false;
+            HostLog.SlowOpen(_log, patience);
+        }
+
+        if (_inheritance.Keeper is not null)
+        {
+            _inheritance.Complete(_journal!, Leases, isComplete);
         }
 
         _health.Start(Leases.Devices());
@@ -189,7 +217,7 @@ internal sealed class BrokerHost : IAsyncDisposable
         HostLog.Ready(_log, _options.RuntimeDirectory, _options.StateDirectory, MetricsUrl.Length > 0 ? MetricsUrl : "nowhere", _options.Devices.Length);
     }
 
-    /// <summary>Ends every lease while the sockets still tell of it, then closes the sockets.</summary>
+    /// <summary>Ends every lease while the sockets still tell of it, or leaves them for the next run, then closes the sockets.</summary>
     public async Task StopAsync(string reason)
     {
         if (_stopped)
@@ -207,7 +235,15 @@ internal sealed class BrokerHost : IAsyncDisposable
         using var patience = new CancellationTokenSource(Leases.Options.RevokeTimeout);
         try
         {
-            await Leases.ShutdownAsync(patience.Token);
+            if (_inheritance.Keeper is not null)
+            {
+                int left = await Leases.LeaveAsync(patience.Token);
+                RestartLog.Left(_log, left);
+            }
+            else
+            {
+                await Leases.ShutdownAsync(patience.Token);
+            }
         }
         catch (OperationCanceledException)
         {
@@ -281,6 +317,7 @@ internal sealed class BrokerHost : IAsyncDisposable
         if (_start.Passed.Unclaimed is { IsEmpty: false } names)
         {
             _start.Passed.Dispose();
+            _inheritance.Forget(names);
             HostLog.Unclaimed(_log, string.Join(", ", names));
         }
     }

@@ -16,22 +16,32 @@ internal sealed class EpochReserve : ILeaseObserver
     private readonly EpochFile _file;
     private readonly ILogger<EpochReserve> _log;
     private readonly Action _exhausted;
+    private readonly LeaseBoard? _board;
     private ulong _reservedUntil;
     private ulong _extendAt;
     private bool _extending;
 
+    /// <param name="board">Knows, if there is one, which epochs were given out since the machine was started, and how many were set aside: while the disk cannot be written, a restarted broker goes on with those.</param>
     /// <param name="exhausted">Called when an epoch beyond the reservation was seen, or soon will be.</param>
     /// <exception cref="StartupException">The state cannot be read or written.</exception>
-    public EpochReserve(string stateDirectory, ILogger<EpochReserve> log, Action exhausted)
+    public EpochReserve(string stateDirectory, LeaseBoard? board, ILogger<EpochReserve> log, Action exhausted)
     {
         _log = log;
         _exhausted = exhausted;
+        _board = board;
         try
         {
             Directory.CreateDirectory(stateDirectory, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
             _file = new EpochFile(stateDirectory);
-            First = _file.Read();
+            First = Math.Max(_file.Read(), (board?.HighestEpoch ?? 0) + 1);
             _file.Write(First + BlockSize);
+        }
+        catch (Exception exception) when (_file is not null && board is not null && (exception is IOException or UnauthorizedAccessException) && board.ReservedUntil > board.HighestEpoch + (BlockSize / 4))
+        {
+            First = board.HighestEpoch + 1;
+            EpochLog.NotWritten(_log, board.ReservedUntil, exception);
+            Reserved(board.ReservedUntil);
+            return;
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
@@ -101,6 +111,7 @@ internal sealed class EpochReserve : ILeaseObserver
     private void Reserved(ulong until)
     {
         _reservedUntil = until;
+        _board?.ReservedUntil = until;
         Volatile.Write(ref _extendAt, until - (BlockSize / 2));
     }
 }

@@ -15,7 +15,7 @@ internal static class AheadSegment
     /// <summary>A file that is larger was not written by a broker.</summary>
     private const long Largest = 16 << 20;
 
-    private static ReadOnlySpan<byte> Title => "BBAHEAD1"u8;
+    private static ReadOnlySpan<byte> Title => "BBAHEAD2"u8;
 
     public static string Name(RunIdentity run, int number) => string.Create(CultureInfo.InvariantCulture, $"journal.ahead-{run.Token.ToString("N")[..12]}-{number:d6}");
 

@@ -4,6 +4,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using BarBroker.Leases;
+using BarBroker.Records;
 using Google.Protobuf;
 
 namespace BarBroker.Journal;
@@ -55,7 +56,8 @@ internal sealed partial class JournalStore
     /// <summary>
     /// Ends what earlier runs have left: nothing that an earlier broker held outlives it, unless this one has taken it over. Returns how many leases that were.
     /// </summary>
-    public int EndEarlier(long run, RunIdentity identity, long wall, long boot)
+    /// <param name="takenOver">The epochs of the leases that this one has.</param>
+    public int EndEarlier(long run, RunIdentity identity, long wall, long boot, IReadOnlySet<ulong>? takenOver = null)
     {
         var left = new List<JournalEntry>();
         using (var find = new Statement(_connection, "SELECT leases.message, leases.granted, runs.boot_id, runs.pid FROM leases JOIN runs ON runs.id = leases.run WHERE leases.ended IS NULL AND leases.run <> $1", 1))
@@ -64,6 +66,11 @@ internal sealed partial class JournalStore
             while (found.Read())
             {
                 var lease = V1.Lease.Parser.ParseFrom(found.GetFieldValue<byte[]>(0));
+                if (takenOver?.Contains(lease.Epoch) is true)
+                {
+                    continue;
+                }
+
                 string pid = found.GetInt64(3).ToString(CultureInfo.InvariantCulture);
                 lease.State = V1.LeaseState.Ended;
                 lease.EndReason = lease.EndReason == V1.EndReason.Unspecified ? V1.EndReason.BrokerRestart : lease.EndReason;
@@ -90,14 +97,15 @@ internal sealed partial class JournalStore
     }
 
     /// <summary>The records of all leases that have no end.</summary>
-    public List<V1.Lease> Unended()
+    public List<EarlierLease> Unended()
     {
-        using var find = new Statement(_connection, "SELECT message FROM leases WHERE ended IS NULL ORDER BY epoch");
+        using var find = new Statement(_connection, "SELECT leases.message, leases.record, runs.boot_id FROM leases JOIN runs ON runs.id = leases.run WHERE leases.ended IS NULL ORDER BY leases.epoch");
         using var found = find.Read();
-        var leases = new List<V1.Lease>();
+        var leases = new List<EarlierLease>();
         while (found.Read())
         {
-            leases.Add(V1.Lease.Parser.ParseFrom(found.GetFieldValue<byte[]>(0)));
+            var marks = found.IsDBNull(1) ? default : LeaseRecord.Parser.ParseFrom(found.GetFieldValue<byte[]>(1)).ToMarks();
+            leases.Add(new EarlierLease(V1.Lease.Parser.ParseFrom(found.GetFieldValue<byte[]>(0)), marks, found.GetString(2)));
         }
 
         return leases;
@@ -141,12 +149,12 @@ internal sealed partial class JournalStore
         _insertLease.Bind(1, (long)lease.Epoch).Bind(2, lease.Id).Bind(3, run).Bind(4, lease.Device).Bind(5, marks.Generation).Bind(6, LeaseEntries.Text(lease.Buffers))
             .Bind(7, (long)lease.Access).Bind(8, (long)lease.MemoryAttribute);
         Bind(_insertLease, 9, lease.Owner);
-        _insertLease.Bind(13, Labels(lease)).Bind(14, marks.RequestId).Bind(15, lease.PolicyRule).Bind(16, lease.Priority)
+        _insertLease.Bind(13, Labels(lease)).Bind(14, marks.RequestId ?? "").Bind(15, lease.PolicyRule).Bind(16, lease.Priority)
             .Bind(17, lease.Ttl.ToTimeSpan().Ticks * NanosecondsPerTick).Bind(18, lease.HangLimit?.ToTimeSpan().Ticks * NanosecondsPerTick)
             .Bind(19, marks.RecallGrace.Ticks * NanosecondsPerTick).Bind(20, marks.GrantedAt).Bind(21, marks.TtlDeadline)
             .Bind(22, marks.TicketDeadline == 0 ? null : marks.TicketDeadline).Bind(23, NullIfNever(marks.LifeDeadline)).Bind(24, NullIfNever(marks.RecallDeadline))
             .Bind(25, marks.Fetched ? 1 : 0).Bind(26, (long)lease.State).Bind(27, (long)lease.EndReason).Bind(28, lease.EndDetail).Bind(29, ended)
-            .Bind(30, lease.ToByteArray())
+            .Bind(30, lease.ToByteArray()).Bind(31, marks.ToRecord().ToByteArray())
             .Run();
     }
 

@@ -23,7 +23,7 @@ internal sealed partial class JournalStore : IDisposable
         _begin = new Statement(connection, "BEGIN IMMEDIATE");
         _commit = new Statement(connection, "COMMIT");
         _insertEvent = new Statement(connection, JournalSchema.InsertEvent, 20);
-        _insertLease = new Statement(connection, JournalSchema.InsertLease, 30);
+        _insertLease = new Statement(connection, JournalSchema.InsertLease, 31);
         _markWritten = new Statement(connection, "UPDATE runs SET written = $2 WHERE id = $1", 2);
     }
 
@@ -71,6 +71,12 @@ internal sealed partial class JournalStore : IDisposable
         {
             Statement.Run(connection, $"BEGIN IMMEDIATE; {JournalSchema.Create} COMMIT");
             return;
+        }
+
+        if (version == 1)
+        {
+            Statement.Run(connection, $"BEGIN IMMEDIATE; {JournalSchema.Upgrade} COMMIT");
+            version = JournalSchema.Version;
         }
 
         if (version != JournalSchema.Version)

@@ -25,12 +25,18 @@ internal sealed partial class JournalWriter
     private bool _setAsideBefore;
     private long _failedAt;
     private TimeSpan _retryAfter;
+    private volatile IReadOnlySet<ulong>? _takenOver;
+    private bool _hasEndedEarlier;
+    private ulong _lastUnprotected;
     private long _lost;
     private long _toldLost;
     private long _unprotected;
     private long _errors;
     private long _bytes;
     private volatile string _problem = "";
+
+    /// <summary>Told, from any thread, when a crash would lose an entry, and when none any more. Set before the first one.</summary>
+    public Action<bool>? Incomplete { get; set; }
 
     public long Lost => Interlocked.Read(ref _lost);
 
@@ -77,6 +83,7 @@ internal sealed partial class JournalWriter
 
             int questions = _questions.Count;
             WriteAll();
+            EndEarlier();
             Answer(questions);
             Forget(tick);
             return !_queue.IsEmpty || _hasMoreToForget ? TimeSpan.Zero : _refusals.IsEmpty ? null : Pause;
@@ -128,9 +135,55 @@ internal sealed partial class JournalWriter
             _sinceForget += _batch.Count;
             _batch.Clear();
             _ahead.Written(last);
+            Protected(last);
             Succeeded();
         }
         while (!_queue.IsEmpty);
+    }
+
+    /// <summary>Expects the lock of the queue.</summary>
+    private void NotProtected(JournalEntry entry)
+    {
+        _lastUnprotected = entry.Number;
+        Incomplete?.Invoke(true);
+        if (Interlocked.Increment(ref _unprotected) == 1)
+        {
+            JournalLog.Unprotected(_log, _runtimeDirectory, _ahead.Problem);
+        }
+    }
+
+    /// <summary>The database has everything up to this number.</summary>
+    private void Protected(ulong written)
+    {
+        if (Volatile.Read(ref _lastUnprotected) == 0)
+        {
+            return;
+        }
+
+        lock (_gate)
+        {
+            if (_lastUnprotected <= written && Lost == 0)
+            {
+                _lastUnprotected = 0;
+                Incomplete?.Invoke(false);
+            }
+        }
+    }
+
+    /// <summary>Once, after the records of what this run has taken over were written.</summary>
+    private void EndEarlier()
+    {
+        if (_hasEndedEarlier || _takenOver is not { } takenOver || _store is null)
+        {
+            return;
+        }
+
+        int ended = _store.EndEarlier(_runId, _run, _run.Wall, _time.GetTimestamp(), takenOver);
+        _hasEndedEarlier = true;
+        if (ended > 0)
+        {
+            JournalLog.EndedEarlier(_log, ended);
+        }
     }
 
     private void Answer(int questions)
@@ -195,6 +248,7 @@ internal sealed partial class JournalWriter
         Interlocked.Increment(ref _errors);
         string text = JournalFaults.Text(exception);
         Close();
+        TellEarlier(null, text);
         if (JournalFaults.IsDamage(exception, again: _failures > 0) && !_setAsideBefore && TrySetAside(text))
         {
             _setAsideBefore = true;

@@ -6,6 +6,8 @@ namespace BarBroker.Journal;
 
 internal sealed partial class JournalWriter
 {
+    private readonly TaskCompletionSource<EarlierLeases> _earlier = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
     /// <summary>False: it is not time to try again.</summary>
     private bool TryOpen()
     {
@@ -19,7 +21,9 @@ internal sealed partial class JournalWriter
         _file.Opened();
         if (!_wasOpen)
         {
-            TakeOver();
+            var left = ReadAhead();
+            TellEarlier(_store.Unended(), "");
+            WriteAhead(left);
         }
 
         (_runId, _written) = _store.FindRun(_run);
@@ -29,11 +33,6 @@ internal sealed partial class JournalWriter
         if (!_wasOpen)
         {
             _wasOpen = true;
-            int ended = _store.EndEarlier(_runId, _run, _run.Wall, _time.GetTimestamp());
-            if (ended > 0)
-            {
-                JournalLog.EndedEarlier(_log, ended);
-            }
         }
         else if (_written == 0)
         {
@@ -60,8 +59,18 @@ internal sealed partial class JournalWriter
         _store!.Write(_runId, living, _written);
     }
 
-    /// <summary>Writes what earlier runs had no time to write.</summary>
-    private void TakeOver()
+    /// <summary>Once. With what the database does not have yet; whether that can be written into it now is another matter.</summary>
+    /// <param name="database">Null: it cannot be read.</param>
+    private void TellEarlier(List<EarlierLease>? database, string problem)
+    {
+        if (!_earlier.Task.IsCompleted)
+        {
+            _earlier.TrySetResult(EarlierLeases.Merge(_run, database, ReadAhead().Select(static segment => (segment.Run, segment.Entries)), problem));
+        }
+    }
+
+    /// <summary>What earlier runs had no time to write, in the order of the runs.</summary>
+    private List<(string Path, RunIdentity Run, List<JournalEntry> Entries)> ReadAhead()
     {
         string own = AheadSegment.Name(_run, 0)[..^6];
         var left = new List<(string Path, RunIdentity Run, List<JournalEntry> Entries)>();
@@ -84,7 +93,12 @@ internal sealed partial class JournalWriter
             }
         }
 
-        foreach (var (path, run, entries) in left.OrderBy(segment => segment.Run.Wall).ThenBy(segment => segment.Path, StringComparer.Ordinal))
+        return [.. left.OrderBy(segment => segment.Run.Wall).ThenBy(segment => segment.Path, StringComparer.Ordinal)];
+    }
+
+    private void WriteAhead(List<(string Path, RunIdentity Run, List<JournalEntry> Entries)> left)
+    {
+        foreach (var (path, run, entries) in left)
         {
             var (id, written) = _store!.FindRun(run);
             JournalEntry[] missing = [.. entries.Where(entry => entry.Number > written)];

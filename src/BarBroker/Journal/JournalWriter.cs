@@ -46,9 +46,18 @@ internal sealed partial class JournalWriter : IDisposable
     private bool _isStopped;
 
     /// <param name="living">The leases that have not ended, for a database that begins while there are some.</param>
+    /// <param name="waitForTakeOver">Leases of earlier runs are not ended before <see cref="TakeOver"/> was called.</param>
     public JournalWriter(
-        JournalOptions options, string stateDirectory, string runtimeDirectory, TimeProvider time, RefusalTally refusals, Func<IEnumerable<LeaseInfo>> living, ILogger log)
+        JournalOptions options,
+        string stateDirectory,
+        string runtimeDirectory,
+        TimeProvider time,
+        RefusalTally refusals,
+        Func<IEnumerable<LeaseInfo>> living,
+        ILogger log,
+        bool waitForTakeOver = false)
     {
+        _takenOver = waitForTakeOver ? null : new HashSet<ulong>();
         _options = options;
         _file = new JournalFile(stateDirectory);
         _runtimeDirectory = runtimeDirectory;
@@ -74,18 +83,29 @@ internal sealed partial class JournalWriter : IDisposable
             if (_isStopped || _queue.Count >= MaxWaiting)
             {
                 Interlocked.Increment(ref _lost);
+                Incomplete?.Invoke(true);
                 return;
             }
 
             entry.Number = ++_last;
-            if (!_ahead.TryAppend(entry) && Interlocked.Increment(ref _unprotected) == 1)
+            if (!_ahead.TryAppend(entry))
             {
-                JournalLog.Unprotected(_log, _runtimeDirectory, _ahead.Problem);
+                NotProtected(entry);
             }
 
             _queue.Enqueue(entry);
         }
 
+        Wake();
+    }
+
+    /// <summary>What earlier runs have left, as soon as it is known; never fails, and may be less than there was.</summary>
+    public Task<EarlierLeases> Earlier => _earlier.Task;
+
+    /// <summary>This run has these leases of earlier ones, and has told their records; all others end.</summary>
+    public void TakeOver(IReadOnlySet<ulong> epochs)
+    {
+        _takenOver = epochs;
         Wake();
     }
 

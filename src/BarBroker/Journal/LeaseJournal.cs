@@ -22,20 +22,42 @@ internal sealed class LeaseJournal : ILeaseObserver, IDisposable
 
     private readonly JournalMetrics _metrics;
 
-    public LeaseJournal(BrokerOptions options, TimeProvider time, Func<IEnumerable<LeaseInfo>> living, ILogger log)
+    /// <param name="waitForTakeOver">Leases of earlier runs are not ended before <see cref="TakeOver"/> was called.</param>
+    public LeaseJournal(BrokerOptions options, TimeProvider time, Func<IEnumerable<LeaseInfo>> living, ILogger log, bool waitForTakeOver = false)
     {
         _refusals = new RefusalTally(time);
-        _writer = new JournalWriter(options.Journal, options.StateDirectory, options.RuntimeDirectory, time, _refusals, living, log);
+        _writer = new JournalWriter(options.Journal, options.StateDirectory, options.RuntimeDirectory, time, _refusals, living, log, waitForTakeOver);
         _metrics = new JournalMetrics(_writer);
     }
+
+    /// <summary>See <see cref="JournalWriter.Earlier"/>.</summary>
+    public Task<EarlierLeases> Earlier => _writer.Earlier;
+
+    /// <summary>See <see cref="JournalWriter.Incomplete"/>.</summary>
+    public Action<bool>? Incomplete
+    {
+        get => _writer.Incomplete;
+        set => _writer.Incomplete = value;
+    }
+
+    /// <summary>See <see cref="JournalWriter.TakeOver"/>.</summary>
+    public void TakeOver(IReadOnlySet<ulong> epochs) => _writer.TakeOver(epochs);
 
     public V1.JournalStatus Status() => _writer.Status();
 
     public void LeaseChanged(LeaseInfo lease)
     {
+        if (lease.IsRecorded)
+        {
+            return;
+        }
+
         var record = lease.ToWire();
         _writer.Add(LeaseEntries.Event(LeaseEntries.KindOf(lease), record), record, lease.Marks);
     }
+
+    /// <summary>The record alone, before anything of the lease leaves the broker.</summary>
+    public void LeaseRecorded(LeaseInfo lease) => _writer.Add(new V1.HistoryEvent(), lease.ToWire(), lease.Marks);
 
     public void DeviceChanged(DeviceInfo device)
     {

@@ -19,7 +19,7 @@ internal sealed record RunIdentity(Guid Token, string BootId, int Pid, string Ve
         return new RunIdentity(Guid.NewGuid(), ReadBootId(), Environment.ProcessId, version, time.GetUtcNow().ToUnixTimeMilliseconds(), time.GetTimestamp());
     }
 
-    private static string ReadBootId()
+    public static string ReadBootId()
     {
         try
         {

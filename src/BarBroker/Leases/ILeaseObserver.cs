@@ -11,5 +11,10 @@ internal interface ILeaseObserver
 {
     void LeaseChanged(LeaseInfo lease);
 
+    /// <summary>For whoever keeps records: what it takes to take the lease up again is known by now, and its ticket or buffers are about to leave the broker.</summary>
+    void LeaseRecorded(LeaseInfo lease)
+    {
+    }
+
     void DeviceChanged(DeviceInfo device);
 }

@@ -2,6 +2,7 @@
 
 using System.Collections.Immutable;
 using BarBroker.Devices;
+using BarBroker.Linux;
 using BarBroker.Policy;
 using BarBroker.Pools;
 
@@ -13,6 +14,9 @@ namespace BarBroker.Leases;
 /// </summary>
 internal sealed class Lease(ulong epoch, DeviceSlot slot, OwnerRecord owner, AcquireRequest request) : Claim
 {
+    private long _ttlDeadline;
+    private long _progressAt;
+
     /// <summary>Fencing token; 0 only in a placeholder.</summary>
     public ulong Epoch { get; } = epoch;
 
@@ -53,6 +57,12 @@ internal sealed class Lease(ulong epoch, DeviceSlot slot, OwnerRecord owner, Acq
     /// <summary>The dmabufs that exist. The device thread empties it when access to all of them is over.</summary>
     public ImmutableArray<ExportedBuffer> Exported { get; set; } = [];
 
+    /// <summary>Which files those are, in the order of <see cref="Buffers"/>, where they are kept over a restart; else empty.</summary>
+    public ImmutableArray<FileIdentity> Files { get; set; } = [];
+
+    /// <summary>Somebody holds the buffers while no broker runs.</summary>
+    public bool IsKept { get; set; }
+
     /// <summary>When its scrub began.</summary>
     public long ScrubSince { get; set; }
 
@@ -69,7 +79,15 @@ internal sealed class Lease(ulong epoch, DeviceSlot slot, OwnerRecord owner, Acq
 
     public long TtlUnits { get; set; }
 
-    public long TtlDeadline { get; set; }
+    public long TtlDeadline
+    {
+        get => _ttlDeadline;
+        set
+        {
+            _ttlDeadline = value;
+            Place?.Beat(value);
+        }
+    }
 
     /// <summary>Zero: no limit.</summary>
     public TimeSpan HangLimit { get; set; }
@@ -79,7 +97,18 @@ internal sealed class Lease(ulong epoch, DeviceSlot slot, OwnerRecord owner, Acq
     /// <summary>The application's counter as last heard; 0 before the first heartbeat. Any other value is progress.</summary>
     public ulong Progress { get; set; }
 
-    public long ProgressAt { get; set; }
+    public long ProgressAt
+    {
+        get => _progressAt;
+        set
+        {
+            _progressAt = value;
+            Place?.Progress(Progress, value);
+        }
+    }
+
+    /// <summary>Where what changes with each heartbeat is kept over a restart; null: nowhere.</summary>
+    public BoardPlace? Place { get; set; }
 
     /// <summary>What the policy granted it on.</summary>
     public LeaseTerms Terms { get; set; } = null!;
@@ -173,7 +202,17 @@ internal sealed class Lease(ulong epoch, DeviceSlot slot, OwnerRecord owner, Acq
     {
         Pool = Pool?.Name ?? "",
         PoolSlot = PoolSlot,
-        Marks = new LeaseMarks(RequestId, GrantedAt, TtlDeadline, TicketDeadline, LifeDeadline, RecallDeadline, Terms.RecallGrace, Fetched, Slot.Generation),
+        Marks = new LeaseMarks(RequestId, GrantedAt, TtlDeadline, TicketDeadline, LifeDeadline, RecallDeadline, Terms.RecallGrace, Fetched, Slot.Generation)
+        {
+            LifeNotice = LifeNotice,
+            EndingAt = EndingAt,
+            StuckAt = StuckAt,
+            MaxLifetime = Terms.MaxLifetime,
+            NamesRanges = NamesRanges,
+            Groups = Owner.Owner.Groups,
+            Process = Owner.Owner.Process,
+            Files = Files,
+        },
         StuckFor = State == LeaseState.Stuck ? clock.Span(Math.Max(0, now - StuckAt)) : null,
         Escalations = ToInfo(Escalations, clock, now),
     };

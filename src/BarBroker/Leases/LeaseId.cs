@@ -8,7 +8,7 @@ namespace BarBroker.Leases;
 /// </summary>
 internal static class LeaseId
 {
-    private const string Prefix = "ls-";
+    public const string Prefix = "ls-";
     private const string Digits = "0123456789abcdefghjkmnpqrstvwxyz";
     private const int MinDigits = 4;
     private const int MaxDigits = 13;

@@ -49,6 +49,9 @@ internal sealed record LeaseInfo(
     /// <summary>For the journal.</summary>
     public LeaseMarks Marks { get; init; }
 
+    /// <summary>This change was recorded already, see <see cref="ILeaseObserver.LeaseRecorded"/>.</summary>
+    public bool IsRecorded { get; init; }
+
     /// <summary>While stuck: since the first attempt failed or did not answer; else null.</summary>
     public TimeSpan? StuckFor { get; init; }
 

@@ -27,6 +27,7 @@ internal sealed class LeaseManager : IAsyncDisposable
     private int _started;
     private int _disposed;
     private long? _shutdownAt;
+    private volatile bool _left;
 
     public LeaseManager(LeaseOptions options, IEnumerable<DeviceRegistration> devices, ulong firstEpoch, TimeProvider time)
         : this(options, devices, firstEpoch, time, static (device, run) => new DeviceThread(device, run))
@@ -78,6 +79,20 @@ internal sealed class LeaseManager : IAsyncDisposable
 
     /// <summary>Who ends processes that hold on to a stuck lease; without one, none is ended. To be called before <see cref="Start"/>.</summary>
     public void UseKiller(IClientKiller killer) => _book.Killer = killer;
+
+    /// <summary>Everything that a restart must not take is kept there, and on the board. To be called before <see cref="Start"/>.</summary>
+    public void UseKeeper(IDescriptorKeeper keeper, LeaseBoard board)
+    {
+        _book.Board = board;
+        foreach (DeviceWorker worker in _workers)
+            worker.Keeper = keeper;
+    }
+
+    /// <summary>Whether a device has a use for what is kept by this name of several of them.</summary>
+    public bool Shares(string name) => Array.Exists(_workers, worker => worker.Shares(name));
+
+    /// <summary>What an earlier run has left of a device is taken up by <see cref="Start"/>, before the device's first open is said to be over.</summary>
+    public void Inherit(string device, KeptDevice kept) => _book.Inherit(device, kept);
 
     /// <summary>Opens the devices, each on its own thread; a device that does not open is Unavailable, with the reason, and tried again with backoff.</summary>
     public void Start()
@@ -246,6 +261,17 @@ internal sealed class LeaseManager : IAsyncDisposable
     }
 
     /// <summary>
+    /// Grants nothing more, and leaves the leases for the next run, with their devices open: nothing is asked of the devices any more by disposing this. What nobody keeps meanwhile is
+    /// ended (BrokerRestart), which is waited for until cancelled. Returns how many are left.
+    /// </summary>
+    public async Task<int> LeaveAsync(CancellationToken cancellation)
+    {
+        _left = true;
+        await _book.Leave().WaitAsync(cancellation).ConfigureAwait(false);
+        return _book.List(LeaseFilter.All).Length;
+    }
+
+    /// <summary>
     /// Shuts down if that was not done, and disposes of the devices. A device whose thread does not answer in time is left to the end of the process; the
     /// time of a shutdown before counts.
     /// </summary>
@@ -253,6 +279,13 @@ internal sealed class LeaseManager : IAsyncDisposable
     {
         if (Interlocked.Exchange(ref _disposed, 1) != 0)
             return;
+        if (_left)
+        {
+            _book.Dispose();
+            Metrics.Dispose();
+            return;
+        }
+
         Task stopped = StopAsync();
         try
         {

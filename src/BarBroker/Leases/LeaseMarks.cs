@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
+using System.Collections.Immutable;
+using BarBroker.Linux;
+using BarBroker.Linux.Processes;
+
 namespace BarBroker.Leases;
 
 /// <summary>What only the broker itself needs of a lease, to take it up again: time stamps as they are, not as spans from a moment.</summary>
@@ -16,4 +20,24 @@ internal readonly record struct LeaseMarks(
     long RecallDeadline,
     TimeSpan RecallGrace,
     bool Fetched,
-    int Generation);
+    int Generation)
+{
+    /// <summary>When the end of its lifetime is announced; <see cref="Deadline.Never"/> if it is not, or was.</summary>
+    public long LifeNotice { get; init; } = Deadline.Never;
+
+    public long EndingAt { get; init; }
+
+    public long StuckAt { get; init; }
+
+    /// <summary>Of the terms; null: none.</summary>
+    public TimeSpan? MaxLifetime { get; init; }
+
+    public bool NamesRanges { get; init; }
+
+    public ImmutableArray<uint> Groups { get; init; } = [];
+
+    public ProcessIdentity Process { get; init; }
+
+    /// <summary>The dmabufs, in the order of the buffers; empty before they exist, and where nothing is kept over a restart.</summary>
+    public ImmutableArray<FileIdentity> Files { get; init; } = [];
+}

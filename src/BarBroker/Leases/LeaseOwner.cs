@@ -2,6 +2,7 @@
 
 using System.Collections.Immutable;
 using System.Runtime.CompilerServices;
+using BarBroker.Linux.Processes;
 using BarBroker.Policy;
 
 namespace BarBroker.Leases;
@@ -14,6 +15,9 @@ internal sealed record LeaseOwner(uint Uid, uint Gid, int Pid, string Comm) : IP
 {
     /// <summary>The supplementary groups, as they were at the connect.</summary>
     public ImmutableArray<uint> Groups { get; init; } = [];
+
+    /// <summary>Which process it is, whatever becomes of its number.</summary>
+    public ProcessIdentity Process { get; init; }
 
     /// <summary>Null: nothing can be read.</summary>
     public IProcessFacts? Facts { get; init; }

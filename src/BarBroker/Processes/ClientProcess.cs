@@ -20,6 +20,9 @@ internal sealed class ClientProcess(ulong key, ClientIdentity identity, LeaseOwn
     /// <summary>Connections, calls under way, and leases that have not ended. At 0 the process is forgotten.</summary>
     public int References { get; set; }
 
+    /// <summary>Somebody holds the pidfd while no broker runs. Changed only by the thread that tells of leases.</summary>
+    public bool IsKept { get; set; }
+
     /// <summary>Exited, or forgotten: no longer in the registry, and the pidfd closed.</summary>
     public bool IsGone { get; set; }
 }

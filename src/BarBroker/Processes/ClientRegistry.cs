@@ -19,11 +19,14 @@ internal sealed class ClientRegistry : ILeaseObserver, IDisposable
     private readonly Dictionary<ulong, ClientProcess> _byKey = [];
     private readonly Action<LeaseOwner> _exited;
     private readonly ProcessWatcher _watcher;
+    private readonly IDescriptorKeeper? _keeper;
     private ulong _lastKey;
 
     /// <param name="exited">Told once for each process that ended while it was known; on the watcher's thread.</param>
-    public ClientRegistry(Action<LeaseOwner> exited, ILogger<ClientRegistry> log)
+    /// <param name="keeper">Holds the pidfds of those that have leases while no broker runs; null: nobody does.</param>
+    public ClientRegistry(Action<LeaseOwner> exited, ILogger<ClientRegistry> log, IDescriptorKeeper? keeper = null)
     {
+        _keeper = keeper;
         _exited = exited;
         _watcher = new ProcessWatcher(Exited, log);
     }
@@ -65,12 +68,9 @@ internal sealed class ClientRegistry : ILeaseObserver, IDisposable
                     return known;
                 }
 
-                var owner = new LeaseOwner(peer.Uid, peer.Gid, peer.Pid, comm) { Groups = groups, Facts = new ProcessFacts(process) };
+                var owner = new LeaseOwner(peer.Uid, peer.Gid, peer.Pid, comm) { Groups = groups, Process = identity.Process, Facts = new ProcessFacts(process) };
                 var client = new ClientProcess(++_lastKey, identity, owner, process) { References = 1 };
-                _watcher.Watch(process, client.Key);
-                _byKey.Add(client.Key, client);
-                _byIdentity.Add(identity, client);
-                _byOwner.Add(client.Owner, client);
+                Add(client);
                 return client;
             }
         }
@@ -79,6 +79,35 @@ internal sealed class ClientRegistry : ILeaseObserver, IDisposable
             process.Dispose();
             throw;
         }
+    }
+
+    /// <summary>A process that has leases of an earlier run. One that has ended since is told as such before this returns.</summary>
+    /// <param name="owner">As it was written down.</param>
+    /// <param name="kept">Its pidfd, if one was kept. Owned by the registry from now on. Without one the process is looked for by its number, and believed if it is the same.</param>
+    /// <param name="leases">How many of its leases will be told to have ended.</param>
+    public LeaseOwner Restored(LeaseOwner owner, FileDescriptor? kept, int leases)
+    {
+        var process = Find(owner, kept);
+        if (process is null)
+        {
+            _exited(owner);
+            return owner;
+        }
+
+        owner = owner with { Facts = new ProcessFacts(process) };
+        var identity = new ClientIdentity(owner.Process, owner.Uid, owner.Gid, string.Join(',', owner.Groups));
+        lock (_gate)
+        {
+            var client = new ClientProcess(++_lastKey, identity, owner, process) { References = leases, IsKept = kept is not null };
+            Add(client);
+        }
+
+        if (kept is null)
+        {
+            _keeper?.Keep(KeptName.OfClient(owner.Process), [process]);
+        }
+
+        return owner;
     }
 
     /// <summary>Keeps the process watched during a call that may grant a lease. Each call is to be matched by one <see cref="Release"/>.</summary>
@@ -94,12 +123,16 @@ internal sealed class ClientRegistry : ILeaseObserver, IDisposable
     {
         lock (_gate)
         {
-            if (--client.References == 0 && !client.IsGone)
+            if (--client.References > 0 || client.IsGone)
             {
-                _watcher.Forget(client.Process);
-                Remove(client);
+                return;
             }
+
+            _watcher.Forget(client.Process);
+            Remove(client);
         }
+
+        Drop(client);
     }
 
     /// <summary>The process of an owner; null if it has ended or is not watched. It may be closed at any time.</summary>
@@ -136,6 +169,7 @@ internal sealed class ClientRegistry : ILeaseObserver, IDisposable
         else if (lease.State == LeaseState.Granted)
         {
             Hold(client);
+            Keep(client);
         }
         else
         {
@@ -176,6 +210,62 @@ internal sealed class ClientRegistry : ILeaseObserver, IDisposable
         }
 
         _exited(client.Owner);
+        Drop(client);
+    }
+
+    /// <summary>Changes are told one at a time, so it is kept once.</summary>
+    private void Keep(ClientProcess client)
+    {
+        if (_keeper is null || client.IsKept)
+        {
+            return;
+        }
+
+        try
+        {
+            client.IsKept = _keeper.Keep(KeptName.OfClient(client.Owner.Process), [client.Process]);
+        }
+        catch (ObjectDisposedException)
+        {
+            // It has ended meanwhile.
+        }
+    }
+
+    private void Drop(ClientProcess client)
+    {
+        if (client.IsKept)
+        {
+            _keeper?.Drop(KeptName.OfClient(client.Owner.Process));
+        }
+    }
+
+    private static PidFd? Find(LeaseOwner owner, FileDescriptor? kept)
+    {
+        PidFd? process = null;
+        try
+        {
+            process = kept is null ? PidFd.Open(owner.Pid) : PidFd.Adopt(kept, owner.Pid);
+            if (process.GetIdentity() == owner.Process && !process.HasExited())
+            {
+                return process;
+            }
+        }
+        catch (Exception exception) when (exception is IOException)
+        {
+            // No process of that number, or no pidfd: the one that is looked for has ended.
+        }
+
+        process?.Dispose();
+        kept?.Dispose();
+        return null;
+    }
+
+    private void Add(ClientProcess client)
+    {
+        _watcher.Watch(client.Process, client.Key);
+        _byKey.Add(client.Key, client);
+        _byIdentity.Add(client.Identity, client);
+        _byOwner.Add(client.Owner, client);
     }
 
     private void Remove(ClientProcess client)

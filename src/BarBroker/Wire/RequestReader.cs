@@ -88,14 +88,14 @@ internal static class RequestReader
         return new BufferRequest((int)Math.Min(buffer.Bar, int.MaxValue), ranges.MoveToImmutable(), buffer.Size, buffer.Alignment, buffer.AllowSplit);
     }
 
-    private static BufferAccess Read(V1.Access access) => access switch
+    public static BufferAccess Read(V1.Access access) => access switch
     {
         V1.Access.Unspecified or V1.Access.ReadWrite => BufferAccess.ReadWrite,
         V1.Access.ReadOnly => BufferAccess.ReadOnly,
         _ => throw Unknown("access", (int)access),
     };
 
-    private static MemoryAttribute Read(V1.MemoryAttribute attribute) => attribute switch
+    public static MemoryAttribute Read(V1.MemoryAttribute attribute) => attribute switch
     {
         V1.MemoryAttribute.Unspecified or V1.MemoryAttribute.NonCached => MemoryAttribute.NonCached,
         V1.MemoryAttribute.WriteCombining => MemoryAttribute.WriteCombining,

@@ -49,6 +49,12 @@ internal sealed class BrokerConfiguration
         return this;
     }
 
+    public BrokerConfiguration Set(string key, JsonNode value)
+    {
+        _root[key] = value;
+        return this;
+    }
+
     /// <summary>One more pool, in the configuration's words.</summary>
     public BrokerConfiguration Pool(string pool)
     {

@@ -8,7 +8,7 @@ using BarBroker.Linux;
 namespace BarBroker.Tests.Leases;
 
 /// <summary>A device at the kernel seam that knows what is accessible, and does what a test tells it.</summary>
-internal sealed class FakeDevice(string name, RevocationDomain domain = RevocationDomain.Selective, ulong barSize = 1 << 20) : IBarDevice
+internal sealed partial class FakeDevice(string name, RevocationDomain domain = RevocationDomain.Selective, ulong barSize = 1 << 20) : IRestorableDevice
 {
     public const ulong Page = 4096;
 
@@ -81,8 +81,13 @@ internal sealed class FakeDevice(string name, RevocationDomain domain = Revocati
         Expect(!_open, "Open of an open device");
         if (FailOpen)
             throw new IOException($"open {Name}: EIO");
-        _open = true;
         Opens++;
+        BeOpen();
+    }
+
+    private void BeOpen()
+    {
+        _open = true;
         Description = new DeviceDescription(
             "fake",
             "",
@@ -117,7 +122,7 @@ internal sealed class FakeDevice(string name, RevocationDomain domain = Revocati
                 throw new IOException($"VFIO_DEVICE_FEATURE_DMA_BUF {Name}: ENOMEM");
         }
 
-        var buffer = new ExportedBuffer(new FileDescriptor(-1), bar, ranges, access);
+        var buffer = new ExportedBuffer(HasFiles ? MakeFile() : (FileDescriptor)new FileDescriptor(-1), bar, ranges, access);
         lock (_gate)
         {
             Expect(!_accessible.Exists(other => Clash(other, buffer)), "Export of what is accessible to somebody else");

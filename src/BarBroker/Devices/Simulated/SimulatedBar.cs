@@ -2,6 +2,7 @@
 
 using System.Buffers;
 using System.Collections.Immutable;
+using BarBroker.Linux;
 using BarBroker.Linux.Memory;
 
 namespace BarBroker.Devices.Simulated;
@@ -10,17 +11,47 @@ namespace BarBroker.Devices.Simulated;
 /// The memory of one BAR: a sparse memfd that is never handed out. Buffers are copies of its ranges, made at the export and copied back when they are taken
 /// back, so that a range keeps its content from one lease to the next at the cost of what was written, not of the BAR's size.
 /// </summary>
-internal sealed class SimulatedBar(string device, BarDescription description) : IDisposable
+internal sealed class SimulatedBar : IDisposable
 {
     private const int ChunkSize = 256 * 1024;
 
-    private readonly string _bufferName = $"barbroker:{device}:{description.Index}";
-    private readonly Memfd _memory = Memfd.Create($"barbroker:{device}:{description.Index}:memory", description.Size);
+    private readonly Memfd _memory;
 
     /// <summary>Nothing was ever written: nothing to copy, and nothing to look for.</summary>
-    private bool _isBlank = true;
+    private bool _isBlank;
 
-    public BarDescription Description => description;
+    public SimulatedBar(string device, BarDescription description)
+        : this(device, description, Memfd.Create(MemoryName(device, description.Index), description.Size)) => _isBlank = true;
+
+    private SimulatedBar(string device, BarDescription description, Memfd memory)
+    {
+        BufferName = BufferPrefix(device) + description.Index;
+        Description = description;
+        _memory = memory;
+    }
+
+    public BarDescription Description { get; }
+
+    /// <summary>What the kernel calls its buffers.</summary>
+    public string BufferName { get; }
+
+    /// <summary>To be kept, for the content to be kept.</summary>
+    public FileDescriptor Memory => _memory;
+
+    /// <summary>What the names of all buffers of a device begin with.</summary>
+    public static string BufferPrefix(string device) => $"barbroker:{device}:";
+
+    /// <summary>With the memory of an earlier run.</summary>
+    /// <exception cref="IOException">It is something else; it is the caller's still.</exception>
+    public static SimulatedBar Restore(string device, BarDescription description, FileDescriptor memory)
+    {
+        if (memory.GetSize() != description.Size)
+        {
+            throw new IOException($"BAR {description.Index} had {memory.GetSize()} bytes, and has {description.Size} by the configuration");
+        }
+
+        return new SimulatedBar(device, description, Memfd.Adopt(memory, MemoryName(device, description.Index)));
+    }
 
     /// <summary>Makes the buffer and seals it: nobody grows it after it was taken back, writes to it if it is read-only, or adds a seal against taking it back.</summary>
     public Memfd Export(ImmutableArray<BarRange> ranges, BufferAccess access)
@@ -31,7 +62,7 @@ internal sealed class SimulatedBar(string device, BarDescription description) : 
             size += range.Length;
         }
 
-        var buffer = Memfd.Create(_bufferName, size);
+        var buffer = Memfd.Create(BufferName, size);
         try
         {
             ulong at = 0;
@@ -92,11 +123,13 @@ internal sealed class SimulatedBar(string device, BarDescription description) : 
     public void Clear()
     {
         _memory.SetSize(0);
-        _memory.SetSize(description.Size);
+        _memory.SetSize(Description.Size);
         _isBlank = true;
     }
 
     public void Dispose() => _memory.Dispose();
+
+    private static string MemoryName(string device, int bar) => $"{BufferPrefix(device)}{bar}:memory";
 
     private void CopyOut(BarRange range, Memfd buffer, ulong at)
     {

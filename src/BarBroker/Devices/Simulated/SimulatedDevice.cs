@@ -11,7 +11,7 @@ namespace BarBroker.Devices.Simulated;
 /// SIGBUS (memfd_create(2), mmap(2)). Unlike with VFIO, the kernel revokes nothing when the broker is killed; and whoever pinned pages before the
 /// revoke (io_uring, vmsplice) keeps those pages, which are no device's any more.
 /// </summary>
-internal sealed class SimulatedDevice : IBarDevice
+internal sealed partial class SimulatedDevice : IRestorableDevice
 {
     private const int Closed = 0;
     private const int Opened = 1;
@@ -59,10 +59,7 @@ internal sealed class SimulatedDevice : IBarDevice
             _bars = MakeBars();
         }
 
-        Description = _whenOpen;
-        _wasRequested = false;
-        _state = Opened;
-        _signalWatch?.Change(SimulatedFaultGate.PollInterval, SimulatedFaultGate.PollInterval);
+        BeOpen();
     }
 
     public void Close()
@@ -143,6 +140,14 @@ internal sealed class SimulatedDevice : IBarDevice
         {
             bar.Dispose();
         }
+    }
+
+    private void BeOpen()
+    {
+        Description = _whenOpen;
+        _wasRequested = false;
+        _state = Opened;
+        _signalWatch?.Change(SimulatedFaultGate.PollInterval, SimulatedFaultGate.PollInterval);
     }
 
     private void EndAccess(ExportedBuffer buffer, Memfd memory)

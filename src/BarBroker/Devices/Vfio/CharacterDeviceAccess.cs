@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+using System.Collections.Immutable;
+using System.Globalization;
 using BarBroker.Linux;
 using BarBroker.Linux.Pci;
 using BarBroker.Linux.Vfio;
@@ -45,6 +47,17 @@ internal sealed class CharacterDeviceAccess : VfioAccess
             throw;
         }
     }
+
+    public override ImmutableArray<KeptFile> KeptFiles(string group) =>
+        [new(string.Create(CultureInfo.InvariantCulture, $"{group}/iommu{_addressSpace}"), _iommu, IsShared: true)];
+
+    /// <summary>With the file of an earlier run, which is taken over.</summary>
+    /// <param name="part">What it was called by behind the group.</param>
+    /// <exception cref="IOException">It is something else.</exception>
+    public static CharacterDeviceAccess Restore(string nodes, string iommuPath, FileDescriptor iommu, string part) =>
+        uint.TryParse(part.AsSpan("iommu".Length), NumberStyles.None, CultureInfo.InvariantCulture, out uint addressSpace)
+            ? new CharacterDeviceAccess(nodes, IommuFd.Adopt(iommu, iommuPath), addressSpace)
+            : throw new IOException($"{part} tells no address space");
 
     public override VfioDeviceFile OpenDevice(PciNode device)
     {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+using System.Collections.Immutable;
 using BarBroker.Linux;
 using BarBroker.Linux.Pci;
 using BarBroker.Linux.Vfio;
@@ -45,6 +46,30 @@ internal sealed class GroupAccess : VfioAccess
                 throw VfioAdvice.NodeFailed(failure, device);
             }
 
+            throw;
+        }
+    }
+
+    public override ImmutableArray<KeptFile> KeptFiles(string group) =>
+        [new($"{group}/group", _group, IsShared: true), new($"{group}/container", _container, IsShared: true)];
+
+    /// <summary>With the files of an earlier run, which are taken over.</summary>
+    /// <exception cref="IOException">One of them was not kept, or is something else.</exception>
+    public static GroupAccess Restore(string groupPath, string containerPath, FileDescriptor? group, FileDescriptor? container)
+    {
+        if (group is null || container is null)
+        {
+            throw new IOException($"the files of {groupPath} were not kept");
+        }
+
+        var adopted = VfioGroup.Adopt(group, groupPath);
+        try
+        {
+            return new GroupAccess(adopted, VfioContainer.Adopt(container, containerPath));
+        }
+        catch
+        {
+            adopted.Dispose();
             throw;
         }
     }

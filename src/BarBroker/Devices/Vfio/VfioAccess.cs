@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+using System.Collections.Immutable;
 using BarBroker.Linux.Pci;
 using BarBroker.Linux.Vfio;
 
@@ -9,6 +10,10 @@ namespace BarBroker.Devices.Vfio;
 internal abstract class VfioAccess : IDisposable
 {
     public abstract VfioInterface Interface { get; }
+
+    /// <summary>What has to be kept over a restart beside the files of devices.</summary>
+    /// <param name="group">The number of the group, which its files are called by.</param>
+    public abstract ImmutableArray<KeptFile> KeptFiles(string group);
 
     public abstract VfioDeviceFile OpenDevice(PciNode device);
 

@@ -15,4 +15,8 @@ internal sealed record VfioCapabilities(
     ImmutableArray<BarDescription> Bars,
     int? RevokeFeature,
     int? MemoryAttributeFeature,
-    ImmutableArray<int> Misbehaved);
+    ImmutableArray<int> Misbehaved)
+{
+    /// <summary>Processes can map the buffers.</summary>
+    public bool IsMappable { get; init; }
+}

@@ -11,12 +11,15 @@ namespace BarBroker.Devices.Vfio;
 /// Buffers are always read-write: the kernel opens an exported file O_RDONLY if asked to, but an importing driver is never asked for the mode of
 /// the file (dma_buf_get and dma_buf_attach in drivers/dma-buf/dma-buf.c), so a device would write through it.
 /// </remarks>
-internal sealed class VfioDevice(VfioDeviceOptions options) : IBarDevice
+internal sealed partial class VfioDevice(VfioDeviceOptions options) : IRestorableDevice
 {
     private static readonly ulong _pageSize = (ulong)Environment.SystemPageSize;
 
     private readonly RevokeCalls _revokes = new(options.Name, options.RevokePatience);
     private VfioSession? _session;
+
+    /// <summary>Of the last session: it may be others' still.</summary>
+    private VfioGroupSlot? _group;
     private VfioCapabilities? _capabilities;
     private VfioCloseProof? _unproven;
     private volatile DeviceDescription? _description;
@@ -45,9 +48,7 @@ internal sealed class VfioDevice(VfioDeviceOptions options) : IBarDevice
                 if (found.Misbehaved.IsEmpty)
                 {
                     session.Watch(Tell);
-                    _description = Describe(session, found);
-                    _capabilities = found;
-                    _session = session;
+                    Begin(session, found);
                     return;
                 }
 
@@ -63,6 +64,14 @@ internal sealed class VfioDevice(VfioDeviceOptions options) : IBarDevice
                 }
             }
         }
+    }
+
+    private void Begin(VfioSession session, VfioCapabilities found)
+    {
+        _description = Describe(session, found);
+        _capabilities = found;
+        _group = session.Group;
+        _session = session;
     }
 
     public void Close()

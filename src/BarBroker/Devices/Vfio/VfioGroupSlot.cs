@@ -16,7 +16,7 @@ namespace BarBroker.Devices.Vfio;
 /// closing a device file holds its group's lock, so that a close that is stuck also holds up opening another device of the same group. Nothing done
 /// here could change that.)
 /// </remarks>
-internal sealed class VfioGroupSlot
+internal sealed partial class VfioGroupSlot
 {
     // Never shrinks: a machine has a bounded number of groups.
     private static readonly ConcurrentDictionary<string, VfioGroupSlot> _slots = new(StringComparer.Ordinal);
@@ -24,12 +24,14 @@ internal sealed class VfioGroupSlot
     private readonly Lock _gate = new();
     private readonly string _groupPath;
     private readonly string _devRoot;
+    private readonly string _group;
     private int _users;
     private VfioAccess? _access;
 
     private VfioGroupSlot(string devRoot, string group)
     {
         _devRoot = devRoot;
+        _group = group;
         _groupPath = Path.Combine(devRoot, "vfio", group);
     }
 

@@ -61,14 +61,19 @@ internal sealed class VfioProbe(IProbedDevice device, ImmutableArray<int> revoke
         int? revoke = FirstThatBehaves(revokeCandidates, number => Revokes(number, scratchBar));
         int? attribute = !_mappable ? null : FirstThatBehaves(
             [.. attributeCandidates.Where(number => number != revoke)], number => SetsAttribute(number, scratchBar));
-        _notes.Insert(0, revoke is { } feature
-            ? $"the kernel revokes single buffers (feature {feature}, tried out when the device was opened)"
-            : $"the kernel cannot revoke a single buffer ({Tried()}): closing the device ends all its buffers together");
-        _notes.Insert(1, _mappable
-            ? "processes can map the buffers"
-            : "the kernel does not let processes map the buffers; only other devices' drivers can import them");
+        _notes.Insert(0, Explain(revoke, _mappable, revokeCandidates));
         return new VfioCapabilities(
-            revoke is null ? RevocationDomain.Device : RevocationDomain.Selective, string.Join("; ", _notes), bars, revoke, attribute, [.. _misbehaved]);
+            revoke is null ? RevocationDomain.Device : RevocationDomain.Selective, string.Join("; ", _notes), bars, revoke, attribute, [.. _misbehaved])
+        { IsMappable = _mappable };
+    }
+
+    /// <summary>What was found out, in words.</summary>
+    public static string Explain(int? revoke, bool isMappable, ImmutableArray<int> tried)
+    {
+        string revokes = revoke is { } feature
+            ? $"the kernel revokes single buffers (feature {feature}, tried out when the device was opened)"
+            : $"the kernel cannot revoke a single buffer ({(tried.IsEmpty ? "no feature was to be tried" : $"none of the features {string.Join(", ", tried)} does it")}): closing the device ends all its buffers together";
+        return $"{revokes}; {(isMappable ? "processes can map the buffers" : "the kernel does not let processes map the buffers; only other devices' drivers can import them")}";
     }
 
     private ImmutableArray<BarDescription> FindBars()
@@ -162,8 +167,6 @@ internal sealed class VfioProbe(IProbedDevice device, ImmutableArray<int> revoke
     private FileDescriptor ExportScratch(int bar) => device.Export(bar, pageSize);
 
     private bool CanMap(FileDescriptor buffer) => device.CanMap(buffer, pageSize);
-
-    private string Tried() => revokeCandidates.IsEmpty ? "no feature was to be tried" : $"none of the features {string.Join(", ", revokeCandidates)} does it";
 
     private static VfioCapabilities Nothing(string reason) => new(RevocationDomain.None, reason, [], null, null, []);
 }

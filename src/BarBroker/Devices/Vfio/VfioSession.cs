@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 using System.Collections.Immutable;
+using BarBroker.Linux;
 using BarBroker.Linux.Pci;
+using BarBroker.Linux.ServiceManager;
 using BarBroker.Linux.Vfio;
 
 namespace BarBroker.Devices.Vfio;
@@ -16,6 +18,7 @@ internal sealed class VfioSession : IDisposable
 
     private VfioSession(PciNode node, VfioGroupSlot group, VfioDeviceFile file, int? enabledBefore, string sysfsRoot)
     {
+        EnabledBefore = enabledBefore;
         _node = node;
         _group = group;
         File = file;
@@ -24,6 +27,12 @@ internal sealed class VfioSession : IDisposable
     }
 
     public VfioDeviceFile File { get; }
+
+    /// <summary>How often the function was enabled before it was opened.</summary>
+    public int? EnabledBefore { get; }
+
+    /// <summary>What has to be kept with the file, see <see cref="VfioGroupSlot.KeptFiles"/>.</summary>
+    public VfioGroupSlot Group => _group;
 
     /// <summary>The driver that made it a vfio device; it cannot change while the device is open.</summary>
     public string Driver { get; }
@@ -42,6 +51,26 @@ internal sealed class VfioSession : IDisposable
         try
         {
             file.EnableMemory();
+            return session;
+        }
+        catch
+        {
+            session.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>With the files of an earlier run.</summary>
+    /// <param name="kept">Owned by the session; on a failure the caller's, or closed.</param>
+    public static VfioSession Restore(VfioDeviceOptions options, FileDescriptor kept, ImmutableArray<PassedDescriptor> shared, int? enabledBefore)
+    {
+        var node = new PciNode(options.SysfsRoot, options.Address);
+        VfioAdvice.Check(node);
+        var group = VfioGroupSlot.Of(options.DevRoot, node.Group!);
+        var session = new VfioSession(node, group, group.Restore(node, kept, shared), enabledBefore, options.SysfsRoot);
+        try
+        {
+            session.File.EnableMemory();
             return session;
         }
         catch

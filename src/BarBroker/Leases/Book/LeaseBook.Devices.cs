@@ -13,7 +13,10 @@ internal sealed partial class LeaseBook
         using Transition _ = Enter();
         slot.Executor = executor;
         slot.Detail = "being opened; the kernel has not answered yet";
-        PostRecycle(slot);
+        if (slot.Kept is null)
+            PostRecycle(slot);
+        else
+            executor.Post(new DeviceCommand(DeviceCommandKind.Restore));
     }
 
     /// <summary>Grants nothing more, ends everything and closes every device. Completes when all are closed, which is the proof for all leases.</summary>
@@ -107,6 +110,9 @@ internal sealed partial class LeaseBook
         slot.Failures = 0;
         Describe(slot, description);
         slot.RecycleCause = "the device was closed";
+        // Nothing but the last close of it lets it be opened.
+        slot.LostPlaces.ForEach(static place => place.Free());
+        slot.LostPlaces.Clear();
         // Lost, or shut down, while it was being opened: the close is queued already.
         if (!slot.NeedsClose)
         {

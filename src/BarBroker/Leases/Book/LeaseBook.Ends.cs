@@ -120,6 +120,7 @@ internal sealed partial class LeaseBook
         lease.EndReason = reason;
         lease.EndDetail = detail;
         lease.EndingAt = now;
+        lease.Place?.End(reason);
         lease.Slot.LiveLeases--;
         lease.Owner.ForgetRequestId(lease);
         FailPending(lease);
@@ -233,6 +234,7 @@ internal sealed partial class LeaseBook
         ReturnQuota(lease);
         _deadlines.Set(lease, Deadline.Never);
         _endedCount++;
+        lease.Place?.Free();
         _metrics.Ended(lease.Slot.Name, lease.EndReason, quarantined ? _clock.Span(now - lease.EndingAt) : null);
         CompleteEndWaiter(lease, now);
         Tell(lease, now);

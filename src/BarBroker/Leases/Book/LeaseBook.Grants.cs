@@ -2,6 +2,7 @@
 
 using System.Collections.Immutable;
 using BarBroker.Devices;
+using BarBroker.Linux;
 using BarBroker.Policy;
 using BarBroker.Pools;
 
@@ -118,11 +119,15 @@ internal sealed partial class LeaseBook
     }
 
     /// <summary>On the device thread: what the export came to. With an error, <paramref name="exported"/> is what had succeeded before it.</summary>
-    public void EndExport(Lease lease, ImmutableArray<ExportedBuffer> exported, string? error)
+    /// <param name="files">Which files they are, where anything is kept over a restart; else empty.</param>
+    /// <param name="isKept">Whether they are.</param>
+    public void EndExport(Lease lease, ImmutableArray<ExportedBuffer> exported, string? error, ImmutableArray<FileIdentity> files, bool isKept)
     {
         using Transition _ = Enter();
         long now = _clock.Now;
         lease.Exported = exported;
+        lease.Files = files;
+        lease.IsKept = isKept;
         // Where nothing came into being there is nothing to prove.
         lease.Phase = exported.IsEmpty ? ExportPhase.Queued : ExportPhase.Done;
         if (!lease.IsLive)
@@ -334,7 +339,17 @@ internal sealed partial class LeaseBook
             SetEndOfLife(lease, now + _clock.Units(life));
 
         lease.GrantedAt = now;
+        lease.Place = Board?.Take(lease.Epoch, lease.Slot.Name);
         lease.TtlDeadline = now + lease.TtlUnits;
+        Enroll(lease, bytes);
+        Requeue(lease);
+        lease.Slot.Executor.Post(new DeviceCommand(DeviceCommandKind.Export, lease));
+        Tell(lease, now);
+    }
+
+    /// <summary>Into every account that it is to be found in until it has ended.</summary>
+    private void Enroll(Lease lease, ulong bytes)
+    {
         lease.Bytes = bytes;
         UidAccount account = Account(lease.Owner.Owner.Uid);
         account.Leases++;
@@ -344,13 +359,12 @@ internal sealed partial class LeaseBook
             WakeAll();
         _byId.Add(lease.Id, lease);
         lease.Slot.Leases.Add(lease);
-        lease.Slot.LiveLeases++;
         lease.Owner.Leases.Add(lease);
-        lease.Owner.RememberRequestId(lease);
         _countByState[(int)lease.State]++;
-        Requeue(lease);
-        lease.Slot.Executor.Post(new DeviceCommand(DeviceCommandKind.Export, lease));
-        Tell(lease, now);
+        if (!lease.IsLive)
+            return;
+        lease.Slot.LiveLeases++;
+        lease.Owner.RememberRequestId(lease);
     }
 
     /// <summary>The buffers are there: the clocks start and the acquire is answered.</summary>
@@ -365,7 +379,9 @@ internal sealed partial class LeaseBook
         if (lease.Pending is not { } pending)
             return;
         lease.Pending = null;
-        Answer(pending, MakeGrant(lease, now));
+        Grant grant = MakeGrant(lease, now);
+        TellRecord(lease, now);
+        Answer(pending, grant);
     }
 
     /// <summary>By the observers' queue: whoever keeps records was told of the lease before, so that its ticket never leaves without one.</summary>
@@ -386,10 +402,13 @@ internal sealed partial class LeaseBook
         }
 
         Fetch(lease, now);
-        var redemption = new Redemption(lease.ToInfo(_clock, now), lease.Exported);
+        LeaseInfo fetched = lease.ToInfo(_clock, now);
+        var redemption = new Redemption(fetched, lease.Exported);
+        bool isRecorded = TellRecord(lease, now);
         // The delivery before what is told of the lease, so that no notice of it can come first.
         _observers.Add(() => recipient.Deliver(redemption));
-        Tell(lease, now);
+        if (_observers.HasObservers)
+            _observers.Add(fetched with { IsRecorded = isRecorded });
     }
 
     /// <summary>The answer to an acquire, with a new ticket unless the fds were fetched already.</summary>

@@ -69,6 +69,9 @@ internal sealed partial class LeaseBook : IDisposable
 
     public IReadOnlyList<DeviceSlot> Slots => _slots;
 
+    /// <summary>Null: nothing is kept over a restart. To be set before the start.</summary>
+    public LeaseBoard? Board { get; set; }
+
     public IDisposable Subscribe(ILeaseObserver observer) => _observers.Subscribe(observer);
 
     public Redemption Redeem(ReadOnlySpan<byte> ticket, uint uid)
@@ -168,6 +171,15 @@ internal sealed partial class LeaseBook : IDisposable
     {
         if (_observers.HasObservers)
             _observers.Add(lease.ToInfo(_clock, now));
+    }
+
+    /// <summary>For the records alone, so that what follows finds it written. Nothing to do where nothing is kept over a restart.</summary>
+    private bool TellRecord(Lease lease, long now)
+    {
+        if (Board is null)
+            return false;
+        _observers.AddRecord(lease.ToInfo(_clock, now));
+        return true;
     }
 
     private void Tell(DeviceSlot slot)

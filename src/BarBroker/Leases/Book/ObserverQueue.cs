@@ -30,6 +30,12 @@ internal sealed class ObserverQueue
             observer.LeaseChanged(lease);
     });
 
+    public void AddRecord(LeaseInfo lease) => _queue.Enqueue(() =>
+    {
+        foreach (ILeaseObserver observer in _observers)
+            observer.LeaseRecorded(lease);
+    });
+
     public void Add(DeviceInfo device) => _queue.Enqueue(() =>
     {
         foreach (ILeaseObserver observer in _observers)

@@ -95,6 +95,12 @@ internal sealed class DeviceSlot(DeviceRegistration registration) : Deadline
 
     public List<ResetWaiter> ResetWaiters { get; } = [];
 
+    /// <summary>What an earlier run has left of it; null: nothing, or it was dealt with.</summary>
+    public KeptDevice? Kept { get; set; }
+
+    /// <summary>On the board: leases of an earlier run that were not taken up, until the device is open anew, which is the proof that they are over.</summary>
+    public List<BoardPlace> LostPlaces { get; } = [];
+
     public DeviceState State => Planned is not null ? DeviceState.Leaving : !IsOpen ? DeviceState.Unavailable : !IsCordoned ? DeviceState.Ready : DeviceState.Cordoned;
 
     /// <summary>It can only be revoked as a whole, and serves another user now. Any one of the leases will do: by this rule they are all of one user.</summary>

@@ -2,6 +2,7 @@
 
 using System.Collections.Immutable;
 using BarBroker.Devices;
+using BarBroker.Linux;
 
 namespace BarBroker.Leases;
 
@@ -9,7 +10,7 @@ namespace BarBroker.Leases;
 /// What the thread of a device does: asks the lease book whether a command is still wanted, calls the device, and tells the book what came of it.
 /// Whatever a device throws is a failed call: it proves nothing, and must not take the thread with it.
 /// </summary>
-internal sealed class DeviceWorker
+internal sealed partial class DeviceWorker
 {
     private readonly LeaseBook _book;
     private readonly DeviceSlot _slot;
@@ -39,6 +40,9 @@ internal sealed class DeviceWorker
             case DeviceCommandKind.Recycle:
                 Recycle();
                 break;
+            case DeviceCommandKind.Restore:
+                Restore();
+                break;
             case DeviceCommandKind.Stop:
                 Stop();
                 break;
@@ -59,18 +63,22 @@ internal sealed class DeviceWorker
         }
 
         var exported = ImmutableArray.CreateBuilder<ExportedBuffer>(lease.Buffers.Length);
+        ImmutableArray<FileIdentity> files = [];
         string? error = null;
         try
         {
             foreach (LeaseBuffer buffer in lease.Buffers)
                 exported.Add(_device.Export(buffer.Bar, buffer.Ranges, lease.Access, lease.Attribute));
+            if (Keeper is not null)
+                files = [.. exported.Select(static b => b.Handle.GetFileIdentity())];
         }
         catch (Exception e)
         {
             error = e.Message;
         }
 
-        _book.EndExport(lease, exported.DrainToImmutable(), error);
+        ImmutableArray<ExportedBuffer> buffers = exported.DrainToImmutable();
+        _book.EndExport(lease, buffers, error, files, isKept: !files.IsEmpty && Keep(lease, buffers));
     }
 
     private void Scrub(Lease lease, ScrubPiece piece)
@@ -113,6 +121,7 @@ internal sealed class DeviceWorker
         }
 
         _book.Proven(lease);
+        Drop(lease);
     }
 
     private void Recycle()
@@ -120,7 +129,7 @@ internal sealed class DeviceWorker
         ImmutableArray<Lease> leases = _book.BeginClose(_slot);
         try
         {
-            _device.Close();
+            CloseDevice();
         }
         catch (Exception e)
         {
@@ -134,7 +143,10 @@ internal sealed class DeviceWorker
                 buffer.Dispose();
         }
 
-        if (_book.Closed(_slot, leases))
+        bool reopen = _book.Closed(_slot, leases);
+        foreach (Lease lease in leases)
+            Drop(lease);
+        if (reopen)
             Open();
     }
 
@@ -149,6 +161,8 @@ internal sealed class DeviceWorker
             DeviceDescription description = _device.Description ?? throw new InvalidOperationException($"{_slot.Name} is open and has no description");
             if (reset && description.CanReset)
                 _device.Reset();
+            step = "keeping it";
+            KeepDevice(_slot.Generation + 1);
             _book.Opened(_slot, description, reset);
         }
         catch (Exception e)

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+
+using System.Collections.Immutable;
+using BarBroker.Linux;
+using BarBroker.Linux.ServiceManager;
+
+namespace BarBroker.Devices;
+
+/// <summary>A device that stays open without its broker, because somebody else keeps its descriptors, and that another run can take up as it is. By the same thread as all else of it.</summary>
+internal interface IRestorableDevice : IBarDevice
+{
+    /// <summary>What has to be kept now, so that it can be taken up.</summary>
+    ImmutableArray<KeptFile> KeptFiles { get; }
+
+    /// <summary>Whether it has a use for what is kept by this name of several devices.</summary>
+    bool Shares(string name);
+
+    /// <summary>In the place of <see cref="IBarDevice.Open"/>: takes up what was kept. On any failure nothing of it is open here.</summary>
+    /// <param name="files">Named by their roles. Owned by the device from now on, whatever comes of it.</param>
+    /// <param name="shared">Of several devices. What is of use is duplicated.</param>
+    /// <exception cref="IOException">They are not what they should be.</exception>
+    void Restore(ImmutableArray<PassedDescriptor> files, ImmutableArray<PassedDescriptor> shared);
+
+    /// <summary>A buffer of an earlier run as if <see cref="IBarDevice.Export"/> had made it.</summary>
+    /// <param name="handle">Owned by the buffer, or closed.</param>
+    /// <param name="bar">-1: any; then it is of use only to be revoked.</param>
+    /// <exception cref="IOException">It is no such buffer of this device.</exception>
+    ExportedBuffer Adopt(FileDescriptor handle, int bar, ImmutableArray<BarRange> ranges, BufferAccess access);
+
+    /// <summary>A buffer of an earlier run, of whichever device, when that is not taken up: ends access to it if it is this device's and closing the device would not.</summary>
+    void Discard(FileDescriptor handle);
+}

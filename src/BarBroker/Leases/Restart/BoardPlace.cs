@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+
+using BarBroker.Linux.Memory;
+
+namespace BarBroker.Leases;
+
+/// <summary>The place of one lease on the <see cref="LeaseBoard"/>. Belongs to the lease book's lock.</summary>
+internal sealed class BoardPlace(LeaseBoard board, SharedWords words, int at)
+{
+    // Behind the epoch.
+    internal const int Device = 1;
+    internal const int Deadline = 2;
+    internal const int ProgressCount = 3;
+    internal const int ProgressTime = 4;
+    internal const int Reason = 5;
+
+    public void Beat(long deadline) => words[at + Deadline] = deadline;
+
+    /// <summary>The time last: a crash in between leaves the older one, which ends the lease no later.</summary>
+    public void Progress(ulong progress, long time)
+    {
+        words[at + ProgressCount] = (long)progress;
+        words[at + ProgressTime] = time;
+    }
+
+    /// <summary>Its end was decided.</summary>
+    public void End(EndReason reason) => words[at + Reason] = (long)reason;
+
+    /// <summary>The lease has ended; the place is another one's soon.</summary>
+    public void Free() => board.Free(at);
+}

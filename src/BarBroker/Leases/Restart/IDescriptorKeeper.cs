@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+
+using BarBroker.Linux;
+
+namespace BarBroker.Leases;
+
+/// <summary>Who holds descriptors while no broker runs. Called by any thread, under no lock; waits for a moment at most, except in <see cref="Settle"/>.</summary>
+internal interface IDescriptorKeeper
+{
+    /// <summary>All of them, by one name, in addition to what is there. False: none of them is kept, and it was said why.</summary>
+    bool Keep(string name, ReadOnlySpan<FileDescriptor> files);
+
+    /// <summary>Lets go of all that was kept by this name; of nothing, where nothing was.</summary>
+    void Drop(string name);
+
+    /// <summary>Returns when everything dropped before is closed, or soon will be, or after a few seconds.</summary>
+    void Settle();
+}

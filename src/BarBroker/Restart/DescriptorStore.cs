@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+
+using System.Text;
+using BarBroker.Leases;
+using BarBroker.Linux;
+using BarBroker.Linux.ServiceManager;
+
+namespace BarBroker.Restart;
+
+/// <summary>The service manager's store of descriptors (sd_pid_notify_with_fds(3), FDSTORE=1). It answers nothing, so what is in it is counted here.</summary>
+internal sealed class DescriptorStore : IDescriptorKeeper
+{
+    /// <summary>The kernel takes 128 KiB for one variable of the environment (MAX_ARG_STRLEN), and all names are in LISTEN_FDNAMES: with more, the next run could not be executed. Sockets have names, too.</summary>
+    public const int MaxNameBytes = 120 * 1024;
+
+    private static readonly TimeSpan SettlePatience = TimeSpan.FromSeconds(5);
+
+    private readonly ServiceNotifier _manager;
+    private readonly ILogger _log;
+
+    // A leaf. Nothing is sent under it.
+    private readonly Lock _gate = new();
+    private readonly Dictionary<string, int> _kept = new(StringComparer.Ordinal);
+    private int _files;
+    private int _nameBytes;
+    private bool _isFullTold;
+
+    /// <param name="capacity">FileDescriptorStoreMax=.</param>
+    public DescriptorStore(ServiceNotifier manager, int capacity, ILogger log)
+    {
+        _manager = manager;
+        Capacity = capacity;
+        _log = log;
+    }
+
+    public int Capacity { get; }
+
+    /// <summary>Descriptors that are kept, as far as it is known.</summary>
+    public int Count
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _files;
+            }
+        }
+    }
+
+    /// <summary>What was there before this run.</summary>
+    public void Found(string name)
+    {
+        lock (_gate)
+        {
+            Add(name, 1);
+        }
+    }
+
+    public bool Keep(string name, ReadOnlySpan<FileDescriptor> files)
+    {
+        lock (_gate)
+        {
+            if (_files + files.Length > Capacity || _nameBytes + (files.Length * (name.Length + 1)) > MaxNameBytes)
+            {
+                if (!_isFullTold)
+                {
+                    _isFullTold = true;
+                    RestartLog.StoreFull(_log, _files, Capacity);
+                }
+
+                return false;
+            }
+
+            Add(name, files.Length);
+        }
+
+        try
+        {
+            _manager.Store(name, files);
+            return true;
+        }
+        catch (IOException exception)
+        {
+            lock (_gate)
+            {
+                Add(name, -files.Length);
+            }
+
+            RestartLog.NotStored(_log, name, exception);
+            return false;
+        }
+    }
+
+    public void Drop(string name)
+    {
+        try
+        {
+            _manager.Forget(name);
+            lock (_gate)
+            {
+                Add(name, -_kept.GetValueOrDefault(name));
+                _isFullTold = false;
+            }
+        }
+        catch (Exception exception) when (exception is IOException or ArgumentException)
+        {
+            RestartLog.NotForgotten(_log, name, exception);
+        }
+    }
+
+    public void Settle()
+    {
+        try
+        {
+            if (!_manager.Barrier(SettlePatience))
+            {
+                RestartLog.NotSettled(_log, SettlePatience);
+            }
+        }
+        catch (IOException exception)
+        {
+            RestartLog.NotForgotten(_log, "a barrier", exception);
+        }
+    }
+
+    private void Add(string name, int files)
+    {
+        int count = _kept.GetValueOrDefault(name) + files;
+        if (count > 0)
+        {
+            _kept[name] = count;
+        }
+        else
+        {
+            _kept.Remove(name);
+        }
+
+        _files += files;
+        _nameBytes += files * (Encoding.ASCII.GetByteCount(name) + 1);
+    }
+}

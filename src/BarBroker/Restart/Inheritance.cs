@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+
+using System.Globalization;
+using BarBroker.Configuration;
+using BarBroker.Journal;
+using BarBroker.Leases;
+using BarBroker.Linux.ServiceManager;
+using BarBroker.Processes;
+
+namespace BarBroker.Restart;
+
+/// <summary>What this run has from the one before it, and keeps for the next one. Without a service manager that keeps descriptors it is empty, and leases end with the broker.</summary>
+internal sealed class Inheritance
+{
+    /// <summary>The journal is read by a thread of its own; without an answer nothing is believed.</summary>
+    private static readonly TimeSpan JournalPatience = TimeSpan.FromSeconds(5);
+
+    private readonly List<PassedDescriptor> _passed;
+    private readonly DescriptorStore? _store;
+    private readonly TimeProvider _time;
+    private readonly ILogger _log;
+    private readonly long _began;
+    private readonly string _doubt;
+    private RestorePlan? _plan;
+
+    private Inheritance(List<PassedDescriptor> passed, DescriptorStore? store, LeaseBoard? board, string doubt, TimeProvider time, ILogger log)
+    {
+        _passed = passed;
+        _store = store;
+        Board = board;
+        _doubt = doubt;
+        _time = time;
+        _log = log;
+        _began = time.GetTimestamp();
+    }
+
+    /// <summary>Null: leases end with the broker.</summary>
+    public IDescriptorKeeper? Keeper => Board is null ? null : _store;
+
+    /// <summary>Null: leases end with the broker. It is mapped until the process ends: threads that a device keeps may write to it until then.</summary>
+    public LeaseBoard? Board { get; }
+
+    /// <summary>There is something to take up.</summary>
+    public bool IsRestoring => _plan is { Devices.IsEmpty: false };
+
+    public static Inheritance Begin(BrokerOptions options, ServiceStart start, TimeProvider time, ILogger log)
+    {
+        List<PassedDescriptor> ours = [.. start.Passed.Claim(KeptName.IsOurs)];
+        var store = FindStore(start, log);
+        foreach (var file in ours)
+        {
+            store?.Found(file.Name);
+        }
+
+        string reason = options.Restart == RestartMode.Revoke ? "the configuration says so (restart)"
+            : store is null ? "no service manager keeps its descriptors meanwhile"
+            : !options.Journal.Enabled ? "the journal, which would know them, is off"
+            : "";
+        if (reason.Length == 0)
+        {
+            string bootId = RunIdentity.ReadBootId();
+            var (board, doubt) = FindBoard(ours, bootId);
+            if (board is null)
+            {
+                store!.Drop(KeptName.Board);
+                board = LeaseBoard.Create(bootId);
+                if (!store.Keep(KeptName.Board, [board.Memory]))
+                {
+                    board.Dispose();
+                    board = null;
+                    reason = "the service manager does not take the board of leases";
+                }
+            }
+
+            if (board is not null)
+            {
+                if (board.TakeDoubt(doubt.Length > 0) && doubt.Length == 0)
+                {
+                    doubt = "the broker of before could not write everything down";
+                }
+
+                RestartLog.Preserving(log, store!.Capacity);
+                return new Inheritance(ours, store, board, doubt, time, log);
+            }
+        }
+
+        RestartLog.NotPreserving(log, reason);
+        LetGo(ours, store);
+        return new Inheritance([], store, null, "", time, log);
+    }
+
+    /// <summary>Finds out what can be taken up, and gives it to the devices. Before they are started.</summary>
+    public async Task PlanAsync(LeaseJournal journal, LeaseManager leases, ClientRegistry registry, IReadOnlyCollection<string> devices, CancellationToken cancellation)
+    {
+        BoardEntry[] board = [.. Board!.Found()];
+        if (_passed.Count == 0 && board.Length == 0)
+        {
+            return;
+        }
+
+        if (_doubt.Length > 0)
+        {
+            RestartLog.Doubt(_log, _doubt);
+        }
+
+        EarlierLeases earlier;
+        try
+        {
+            earlier = await journal.Earlier.WaitAsync(JournalPatience, cancellation);
+        }
+        catch (TimeoutException)
+        {
+            earlier = new EarlierLeases([], "it was not read in time") { BootId = "" };
+        }
+
+        _plan = RestorePlan.Make(_passed, board, earlier, _doubt, devices, registry.Restored);
+        _passed.Clear();
+        foreach (var (device, kept) in _plan.Devices)
+        {
+            if (kept.Problem.Length > 0)
+            {
+                RestartLog.NotBelieved(_log, device, earlier.Problem.Length > 0 ? $"{kept.Problem} (the journal: {earlier.Problem})" : kept.Problem);
+            }
+
+            leases.Inherit(device, kept);
+        }
+
+        _plan.GiveUpShared(leases.Shares);
+
+        CloseUnused(_plan);
+    }
+
+    /// <summary>The devices were opened, or taken up, whatever came of it: what is not in the lease book now has ended.</summary>
+    /// <param name="isComplete">All of them; else some are not done yet.</param>
+    public void Complete(LeaseJournal journal, LeaseManager leases, bool isComplete)
+    {
+        var known = leases.List(LeaseFilter.All with { IncludeEnded = true });
+        journal.TakeOver(known.Select(static lease => lease.Epoch).ToHashSet());
+        foreach (var file in _plan?.Shared ?? [])
+        {
+            file.File.Dispose();
+        }
+
+        if (isComplete)
+        {
+            Board?.BeginAnew();
+        }
+
+        if (IsRestoring)
+        {
+            var living = known.Where(static lease => lease.State != LeaseState.Ended).ToList();
+            int devices = living.DistinctBy(static lease => lease.Device).Count();
+            long elapsed = (long)_time.GetElapsedTime(_began).TotalMilliseconds;
+            RestartLog.Restored(_log, living.Count, devices, elapsed);
+        }
+    }
+
+    /// <summary>What nobody has claimed of what the service manager has passed is not kept by it any more.</summary>
+    public void Forget(IEnumerable<string> names)
+    {
+        foreach (string name in names)
+        {
+            _store?.Drop(name);
+        }
+    }
+
+    private static DescriptorStore? FindStore(ServiceStart start, ILogger log) =>
+        start.Notifier is { } manager
+        && int.TryParse(Environment.GetEnvironmentVariable("FDSTORE"), NumberStyles.None, CultureInfo.InvariantCulture, out int capacity)
+        && capacity > 0
+            ? new DescriptorStore(manager, capacity, log)
+            : null;
+
+    private static (LeaseBoard? Board, string Doubt) FindBoard(List<PassedDescriptor> passed, string bootId)
+    {
+        if (passed.Count == 0)
+        {
+            return (null, "");
+        }
+
+        LeaseBoard? board = null;
+        string doubt = "the board of its leases was not kept";
+        foreach (var file in passed.Where(static file => file.Name == KeptName.Board))
+        {
+            try
+            {
+                board ??= LeaseBoard.Adopt(file.File, bootId);
+            }
+            catch (IOException exception)
+            {
+                doubt = $"what was kept as the board of its leases is not that: {exception.Message}";
+            }
+
+            file.File.Dispose();
+        }
+
+        passed.RemoveAll(static file => file.Name == KeptName.Board);
+        return (board, board is null ? doubt : "");
+    }
+
+    /// <summary>What is closed here and there is closed for good, and that revokes what a device has exported.</summary>
+    private static void LetGo(List<PassedDescriptor> files, DescriptorStore? store)
+    {
+        foreach (string name in files.Select(static file => file.Name).Distinct())
+        {
+            store?.Drop(name);
+        }
+
+        foreach (var file in files)
+        {
+            file.File.Dispose();
+        }
+
+        if (files.Count > 0)
+        {
+            store?.Settle();
+        }
+    }
+
+    private void CloseUnused(RestorePlan plan)
+    {
+        var used = plan.UsedNames;
+        foreach (var file in plan.Unused)
+        {
+            // Those of leases and clients that have ended are left behind where the broker was killed between the end and letting go.
+            if (!KeptName.IsLease(file.Name) && !KeptName.IsClient(file.Name))
+            {
+                RestartLog.Unknown(_log, file.Name);
+            }
+
+            file.File.Dispose();
+            if (!used.Contains(file.Name))
+            {
+                _store!.Drop(file.Name);
+            }
+        }
+    }
+}

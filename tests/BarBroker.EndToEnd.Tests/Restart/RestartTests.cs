@@ -1,0 +1,381 @@
+// SPDX-License-Identifier: Apache-2.0
+
+using System.Globalization;
+using BarBroker.EndToEnd.Tests.Support;
+using BarBroker.Linux;
+using BarBroker.Linux.Memory;
+using BarBroker.Testing;
+using BarBroker.V1;
+using Grpc.Core;
+using Microsoft.Data.Sqlite;
+
+namespace BarBroker.EndToEnd.Tests.Restart;
+
+/// <summary>A daemon that is ended and started again, with real clients that write all the time, and a service manager that keeps its descriptors meanwhile.</summary>
+public sealed class RestartTests : TestBase
+{
+    private const int Fleet = 24;
+
+    private TestDirectory _directory = null!;
+    private ServiceManager _manager = null!;
+
+    public static TheoryData<bool> Ends => new(true, false);
+
+    public override async ValueTask InitializeAsync()
+    {
+        await base.InitializeAsync();
+        _directory = Own(new TestDirectory());
+    }
+
+    [Theory]
+    [MemberData(nameof(Ends))]
+    public async Task Restart_ClientsThatWriteAllTheTime_LeasesAreAsTheyWere(bool isKilled)
+    {
+        await BeginAsync();
+        var fleet = await StartFleetAsync(Fleet, ttl: 20);
+        var before = await ListAsync();
+
+        await RestartAsync(isKilled);
+
+        var after = await ListAsync();
+        Assert.Equal(Fleet, after.Count);
+        Assert.Equal(before.Select(Fixed), after.Select(Fixed));
+        Assert.All(after, lease => Assert.InRange(lease.Remaining.ToTimeSpan(), TimeSpan.Zero, TimeSpan.FromSeconds(20)));
+        await WorksOnAsync(fleet);
+
+        // And once more, from what the second run has kept.
+        await RestartAsync(!isKilled);
+        Assert.Equal(before.Select(Fixed), (await ListAsync()).Select(Fixed));
+        await WorksOnAsync(fleet);
+        await NothingIsDoubleAsync();
+    }
+
+    [Fact]
+    public async Task Restart_TicketsAreOut_RetriesGetTheSameLease()
+    {
+        await BeginAsync();
+        using var client = RpcClient.Dial(Path.Combine(_manager.RuntimeDirectory, "broker.sock"));
+        var request = new AcquireRequest { Device = "sim0", Buffers = { new BufferRequest { Size = 4096 } }, RequestId = "once" };
+        var granted = await client.Leases.AcquireAsync(request);
+
+        await RestartAsync(isKilled: true);
+
+        var refused = await FdClient.RedeemAsync(Path.Combine(_manager.RuntimeDirectory, "fd.sock"), granted.Ticket);
+        Assert.Equal((uint)StatusCode.NotFound, refused.Error?.Code);
+        using var again = RpcClient.Dial(Path.Combine(_manager.RuntimeDirectory, "broker.sock"));
+        var same = await again.Leases.AcquireAsync(request);
+        Assert.Equal((granted.Lease.Id, granted.Lease.Epoch), (same.Lease.Id, same.Lease.Epoch));
+        Assert.NotNull((await FdClient.RedeemAsync(Path.Combine(_manager.RuntimeDirectory, "fd.sock"), same.Ticket)).Delivery);
+    }
+
+    [Fact]
+    public async Task Restart_ClientEndsMeanwhile_ItsLeasesEndForThatReason()
+    {
+        await BeginAsync();
+        var fleet = await StartFleetAsync(2, ttl: 60);
+        var gone = await StartFleetAsync(2, ttl: 60);
+        string[] ids = [.. gone.Ids];
+
+        await _manager.KillAsync();
+        gone.Dispose();
+        await _manager.StartAsync();
+
+        foreach (string id in ids)
+        {
+            await EndsAsync(id, EndReason.ClientExited);
+        }
+
+        await WorksOnAsync(fleet);
+    }
+
+    [Fact]
+    public async Task Restart_TtlPassesMeanwhile_TheLeaseHasExpired()
+    {
+        await BeginAsync();
+        var fleet = await StartFleetAsync(2, ttl: 60);
+        var silent = await StartFleetAsync(1, ttl: 1);
+
+        await _manager.KillAsync();
+        await Wait.Until(() => silent.Output.Contains("lost", StringComparison.Ordinal), "the client takes its lease for lost", Patience.Long);
+        await _manager.StartAsync();
+
+        await EndsAsync(silent.Ids[0], EndReason.Expired);
+        await WorksOnAsync(fleet);
+    }
+
+    [Fact]
+    public async Task Restart_BufferWasNotKept_ItsDeviceIsClosedWholly()
+    {
+        await BeginAsync();
+        var fleet = await StartFleetAsync(3, ttl: 60);
+        var other = await StartFleetAsync(2, ttl: 60, device: "sim1");
+
+        await _manager.KillAsync();
+        _manager.Lose(NameOf(fleet.Ids[1]));
+        await _manager.StartAsync();
+
+        await AllLostAsync(fleet);
+        Assert.Contains($"buffer 0 of lease {fleet.Ids[1]} was not kept", _manager.Log, StringComparison.Ordinal);
+        await WorksOnAsync(other);
+        await ServesAsync();
+    }
+
+    [Fact]
+    public async Task Restart_AnotherFileInThePlaceOfABuffer_ItsDeviceIsClosedWholly()
+    {
+        await BeginAsync();
+        var fleet = await StartFleetAsync(2, ttl: 60);
+
+        await _manager.KillAsync();
+        _manager.Lose(NameOf(fleet.Ids[0]));
+        _manager.Add(NameOf(fleet.Ids[0]), Memfd.Create("barbroker:sim0:0", 4096));
+        await _manager.StartAsync();
+
+        await AllLostAsync(fleet);
+        await ServesAsync();
+    }
+
+    [Fact]
+    public async Task Restart_ForeignFilesInTheStore_AreClosedAndExplained()
+    {
+        await BeginAsync();
+        var fleet = await StartFleetAsync(2, ttl: 60);
+
+        await _manager.KillAsync();
+        _manager.Add("stranger", Memfd.Create("stranger", 4096));
+        _manager.Add("D1/bar0/unknown", Memfd.Create("stranger", 4096));
+        await _manager.StartAsync();
+
+        await Wait.Until(() => !_manager.Stored.Any(static name => name.Contains("stranger", StringComparison.Ordinal) || name.Contains("unknown", StringComparison.Ordinal)), "they are kept no more", Patience.Long);
+        Assert.Contains("stranger", _manager.Log, StringComparison.Ordinal);
+        await WorksOnAsync(fleet);
+    }
+
+    [Fact]
+    public async Task Restart_BoardWasNotKept_NothingIsBelieved()
+    {
+        await BeginAsync();
+        var fleet = await StartFleetAsync(2, ttl: 60);
+
+        await _manager.KillAsync();
+        _manager.Lose("board");
+        await _manager.StartAsync();
+
+        await AllLostAsync(fleet);
+        await ServesAsync();
+    }
+
+    [Fact]
+    public async Task Restart_AnotherBootOfTheMachine_NothingIsBelieved()
+    {
+        await BeginAsync();
+        var fleet = await StartFleetAsync(2, ttl: 60);
+
+        await _manager.StopAsync();
+        // As if the machine had been restarted, by all that the daemon has to tell it by.
+        Execute("UPDATE runs SET boot_id = '11111111-2222-3333-4444-555555555555'");
+        _manager.Tamper("board", static board =>
+        {
+            using var memory = FileDescriptor.Open(string.Create(CultureInfo.InvariantCulture, $"/proc/self/fd/{board.Number}"));
+            using var words = new FileStream(new Microsoft.Win32.SafeHandles.SafeFileHandle(memory.DangerousGetHandle(), ownsHandle: false), FileAccess.Write);
+            words.Position = 8;
+            words.Write(new byte[16]);
+        });
+        await _manager.StartAsync();
+
+        await AllLostAsync(fleet);
+        Assert.Contains("another boot of the machine", _manager.Log, StringComparison.Ordinal);
+        Assert.Equal(2, Select("SELECT count(*) FROM leases WHERE end_reason = 11"));
+        await ServesAsync();
+    }
+
+    [Fact]
+    public async Task Restart_JournalWasDeleted_ItsLeasesAreClosedAndItServesAgain()
+    {
+        await BeginAsync();
+        var fleet = await StartFleetAsync(3, ttl: 60);
+
+        await _manager.StopAsync();
+        foreach (string file in Directory.GetFiles(Path.GetDirectoryName(_manager.Database)!, "journal.db*"))
+        {
+            File.Delete(file);
+        }
+
+        await _manager.StartAsync();
+
+        await AllLostAsync(fleet);
+        Assert.Contains("the journal has no record of it", _manager.Log, StringComparison.Ordinal);
+        await ServesAsync();
+    }
+
+    [Fact]
+    public async Task Restart_JournalTruncatedAnywhere_EveryLeaseGoesOnOrIsRevoked()
+    {
+        await BeginAsync();
+        var random = new Random(20261128);
+        for (int round = 0; round < 4; round++)
+        {
+            var fleet = await StartFleetAsync(3, ttl: 60);
+            await RestartTruncatedAsync(random, isKilled: round % 2 == 0);
+
+            // Whichever it is, it is the same for the client and for the broker.
+            var known = (await ListAsync()).Where(static lease => lease.State == LeaseState.Active).Select(static lease => lease.Id).ToHashSet();
+            foreach (string id in fleet.Ids.Where(id => !known.Contains(id)))
+            {
+                await Wait.Until(() => fleet.Output.Contains($"lost {id}", StringComparison.Ordinal), $"the client knows that {id} is lost", Patience.Long);
+            }
+
+            var report = await ReportAsync(fleet);
+            Assert.Equal((fleet.Ids.Count(id => !known.Contains(id)), 0), (report.Lost, report.Foreign));
+            await ServesAsync();
+            fleet.Dispose();
+        }
+    }
+
+    [Fact]
+    public async Task Stop_StoreIsFull_OnlyWhatWasNotKeptEnds()
+    {
+        await BeginAsync(capacity: 8);
+        var fleet = await StartFleetAsync(8, ttl: 60);
+        int kept = _manager.Stored.Count(static name => name[0] == 'L');
+        Assert.InRange(kept, 1, 7);
+
+        await RestartAsync(isKilled: false);
+
+        Assert.Equal(kept, (await ListAsync()).Count);
+        await Wait.Until(async () => (await ReportAsync(fleet)).Lost == 8 - kept, "the others are lost", Patience.Long);
+        Assert.Contains("store of descriptors is full", _manager.Log, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Restart_Revoke_LeasesEndWithTheBroker()
+    {
+        await BeginAsync(restart: "revoke");
+        var fleet = await StartFleetAsync(2, ttl: 60);
+        Assert.Empty(_manager.Stored);
+
+        await RestartAsync(isKilled: false);
+
+        await AllLostAsync(fleet);
+        await ServesAsync();
+    }
+
+    [Fact]
+    public async Task Release_OfALease_NothingOfItIsKept()
+    {
+        await BeginAsync();
+        var fleet = await StartFleetAsync(2, ttl: 60);
+        Assert.Equal(2, _manager.Stored.Count(static name => name[0] == 'L'));
+
+        fleet.Dispose();
+
+        await Wait.Until(() => !_manager.Stored.Any(static name => name[0] is 'L' or 'C'), "what was the client's is kept no more", Patience.Long);
+        Assert.Contains("board", _manager.Stored);
+    }
+
+    private static string NameOf(string id) => $"L{id[3..]}";
+
+    /// <summary>What no restart changes.</summary>
+    private static string Fixed(Lease lease)
+    {
+        var same = new Lease(lease) { Remaining = null, Age = null };
+        return same.ToString();
+    }
+
+    private async Task BeginAsync(int capacity = 4096, string restart = "preserve")
+    {
+        var configuration = new BrokerConfiguration().Device("sim0", "1MiB").Device("sim1", "256KiB").Set("leases", "minTtl", "500ms").Set("restart", restart);
+        _manager = Own(new ServiceManager(_directory.Path, configuration.Write(_directory.Path)) { Capacity = capacity });
+        await _manager.StartAsync();
+    }
+
+    private async Task<FleetProcess> StartFleetAsync(int count, int ttl, string device = "sim0") => Own(await FleetProcess.StartAsync(_manager.RuntimeDirectory, device, count, ttl));
+
+    private async Task RestartAsync(bool isKilled)
+    {
+        await (isKilled ? _manager.KillAsync() : _manager.StopAsync());
+        await _manager.StartAsync();
+    }
+
+    private async Task RestartTruncatedAsync(Random random, bool isKilled)
+    {
+        await (isKilled ? _manager.KillAsync() : _manager.StopAsync());
+        string[] files = [.. Directory.GetFiles(Path.GetDirectoryName(_manager.Database)!, "journal.db*"), .. Directory.GetFiles(_manager.RuntimeDirectory, "journal.ahead-*")];
+        string file = files[random.Next(files.Length)];
+        using (var stream = File.OpenWrite(file))
+        {
+            stream.SetLength(random.NextInt64(stream.Length + 1));
+        }
+
+        TestContext.Current.TestOutputHelper?.WriteLine($"truncated {file}");
+        await _manager.StartAsync();
+    }
+
+    private async Task<IReadOnlyList<Lease>> ListAsync()
+    {
+        using var rpc = RpcClient.Dial(_manager.OperatorSocket);
+        return (await rpc.Operator.ListLeasesAsync(new OperatorListLeasesRequest(), deadline: DateTime.UtcNow + Patience.Long)).Leases;
+    }
+
+    private async Task EndsAsync(string id, EndReason reason)
+    {
+        using var rpc = RpcClient.Dial(_manager.OperatorSocket);
+        Lease? lease = null;
+        await Wait.Until(async () => (lease = (await rpc.Operator.GetLeaseAsync(new OperatorGetLeaseRequest { LeaseId = id })).Lease).State == LeaseState.Ended, $"{id} ends", Patience.Long);
+        Assert.Equal(reason, lease!.EndReason);
+    }
+
+    private static async Task<(long Rounds, int Lost, int Foreign)> ReportAsync(FleetProcess fleet) => await fleet.ReportAsync();
+
+    /// <summary>It still writes and finds what it wrote, has lost nothing, and renews its leases.</summary>
+    private async Task WorksOnAsync(FleetProcess fleet)
+    {
+        var before = await fleet.ReportAsync();
+        await Wait.Until(async () => (await fleet.ReportAsync()).Rounds > before.Rounds + 3, "it works on", Patience.Long);
+        var after = await fleet.ReportAsync();
+        Assert.True((after.Lost, after.Foreign) == (0, 0), $"lost {after.Lost}, foreign {after.Foreign}:\n{fleet.Output}\n{_manager.Log}");
+    }
+
+    private static Task AllLostAsync(FleetProcess fleet) => Wait.Until(
+        async () => (await fleet.ReportAsync()).Lost == fleet.Ids.Count, "all its leases are lost", Patience.Long);
+
+    /// <summary>The whole device can be had again.</summary>
+    private async Task ServesAsync()
+    {
+        var fleet = await FleetProcess.StartAsync(_manager.RuntimeDirectory, "sim0", 1, 60);
+        await WorksOnAsync(fleet);
+        fleet.Dispose();
+    }
+
+    private async Task NothingIsDoubleAsync()
+    {
+        var ranges = (await ListAsync()).SelectMany(lease => lease.Buffers.SelectMany(buffer => buffer.Ranges.Select(range => (lease.Device, buffer.Bar, range.Offset, End: range.Offset + range.Length)))).Order().ToList();
+        Assert.All(ranges.Zip(ranges.Skip(1)), static pair => Assert.True(pair.First.Device != pair.Second.Device || pair.First.Bar != pair.Second.Bar || pair.First.End <= pair.Second.Offset));
+    }
+
+    private void Execute(string statement)
+    {
+        using var connection = new SqliteConnection($"Data Source={_manager.Database};Pooling=False");
+        connection.Open();
+        using var command = connection.CreateCommand();
+        command.CommandText = statement;
+        command.ExecuteNonQuery();
+    }
+
+    private long Select(string question)
+    {
+        // The daemon has the file to itself: a copy is read.
+        string copy = _directory.File("copy.db");
+        File.Copy(_manager.Database, copy, overwrite: true);
+        if (File.Exists($"{_manager.Database}-wal"))
+        {
+            File.Copy($"{_manager.Database}-wal", $"{copy}-wal", overwrite: true);
+        }
+
+        using var connection = new SqliteConnection($"Data Source={copy};Pooling=False");
+        connection.Open();
+        using var command = connection.CreateCommand();
+        command.CommandText = question;
+        return (long)command.ExecuteScalar()!;
+    }
+}

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Globalization;
+using System.Net.Sockets;
+using System.Text;
+using BarBroker.EndToEnd.Tests.Support;
+using BarBroker.Linux;
+using BarBroker.Linux.Sockets;
+using BarBroker.Testing;
+using Mono.Unix.Native;
+
+namespace BarBroker.EndToEnd.Tests.Restart;
+
+/// <summary>Plays systemd's part: starts the daemon, listens to what it notifies, keeps the descriptors that it stores, and passes them to the next run.</summary>
+internal sealed class ServiceManager : IAsyncDisposable
+{
+    private readonly string _directory;
+    private readonly string _configuration;
+    private readonly Socket _notifications;
+    private readonly Lock _gate = new();
+    private readonly List<(string Name, FileDescriptor File)> _store = [];
+    private readonly ConcurrentQueue<string> _log = new();
+    private readonly CancellationTokenSource _stop = new();
+    private readonly Task _listening;
+    private TaskCompletionSource _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private Process? _process;
+
+    public ServiceManager(string directory, string configuration)
+    {
+        _directory = directory;
+        _configuration = configuration;
+        string notify = Path.Combine(directory, "notify");
+        _notifications = new Socket(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified);
+        _notifications.Bind(new UnixDomainSocketEndPoint(notify));
+        RuntimeDirectory = Path.Combine(directory, "run");
+        _listening = ListenAsync();
+    }
+
+    public string RuntimeDirectory { get; }
+
+    public string OperatorSocket => Path.Combine(RuntimeDirectory, "admin.sock");
+
+    public string Database => Path.Combine(RuntimeDirectory, "state", "journal.db");
+
+    public int Pid => _process!.Id;
+
+    /// <summary>FileDescriptorStoreMax=.</summary>
+    public int Capacity { get; init; } = 4096;
+
+    public string Log => string.Join('\n', _log);
+
+    /// <summary>The names in the store, each as often as it is there.</summary>
+    public IReadOnlyList<string> Stored
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return [.. _store.Select(static kept => kept.Name)];
+            }
+        }
+    }
+
+    /// <summary>Starts the daemon with what is in the store, and waits until it is ready.</summary>
+    public async Task StartAsync()
+    {
+        Assert.Null(_process);
+        _ready = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        (string Name, FileDescriptor File)[] passed;
+        lock (_gate)
+        {
+            passed = [.. _store];
+        }
+
+        string names = string.Join(':', passed.Select(static kept => kept.Name));
+        string numbers = string.Join(',', passed.Select(static kept => kept.File.Number.ToString(CultureInfo.InvariantCulture)));
+        var start = ProgramStart.Of([NativeProgram.Build("fd_launcher.c"), names, numbers, BrokerProgram.Path, "--config", _configuration, "--runtime-dir", RuntimeDirectory]);
+        start.Environment["NOTIFY_SOCKET"] = Path.Combine(_directory, "notify");
+        start.Environment["FDSTORE"] = Capacity.ToString(CultureInfo.InvariantCulture);
+        start.Environment.Remove("JOURNAL_STREAM");
+        foreach (var kept in passed)
+        {
+            kept.File.SetInheritable(true);
+        }
+
+        _process = Process.Start(start)!;
+        foreach (var kept in passed)
+        {
+            kept.File.SetInheritable(false);
+        }
+
+        _process.OutputDataReceived += (_, line) => _log.Enqueue(line.Data ?? "");
+        _process.ErrorDataReceived += (_, line) => _log.Enqueue(line.Data ?? "");
+        _process.BeginOutputReadLine();
+        _process.BeginErrorReadLine();
+        await Wait.For(Task.WhenAny(_ready.Task, _process.WaitForExitAsync()), "the daemon is ready", Patience.Long);
+        Assert.True(_ready.Task.IsCompleted, $"the daemon ended instead of getting ready; its log:\n{Log}");
+    }
+
+    /// <summary>As <c>systemctl restart</c> does.</summary>
+    public async Task StopAsync()
+    {
+        Syscall.kill(Pid, Signum.SIGTERM);
+        await Wait.For(_process!.WaitForExitAsync(), $"the daemon ends after SIGTERM; its log:\n{Log}", Patience.Long);
+        Assert.Equal(0, _process.ExitCode);
+        Forget();
+    }
+
+    public async Task KillAsync()
+    {
+        Syscall.kill(Pid, Signum.SIGKILL);
+        await Wait.For(_process!.WaitForExitAsync(), "the daemon is dead", Patience.Long);
+        Forget();
+    }
+
+    /// <summary>While no daemon runs: does what it wants with what is kept by that name.</summary>
+    public void Tamper(string name, Action<FileDescriptor> change)
+    {
+        lock (_gate)
+        {
+            change(_store.First(kept => kept.Name == name).File);
+        }
+    }
+
+    public void Lose(string name)
+    {
+        lock (_gate)
+        {
+            int index = _store.FindIndex(kept => kept.Name == name);
+            _store[index].File.Dispose();
+            _store.RemoveAt(index);
+        }
+    }
+
+    public void Add(string name, FileDescriptor file)
+    {
+        lock (_gate)
+        {
+            _store.Add((name, file));
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_process is not null)
+        {
+            await KillAsync();
+        }
+
+        await _stop.CancelAsync();
+        await _listening;
+        _notifications.Dispose();
+        _stop.Dispose();
+        lock (_gate)
+        {
+            _store.ForEach(static kept => kept.File.Dispose());
+        }
+    }
+
+    private void Forget()
+    {
+        _process!.Dispose();
+        _process = null;
+    }
+
+    private async Task ListenAsync()
+    {
+        var buffer = new byte[8192];
+        try
+        {
+            while (true)
+            {
+                var packet = await FdSocket.ReceiveAsync(_notifications, buffer, FdSocket.MaxFiles, _stop.Token);
+                Take(Encoding.UTF8.GetString(buffer, 0, packet.Length).Split('\n'), packet);
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // Over.
+        }
+    }
+
+    private void Take(string[] state, ReceivedPacket packet)
+    {
+        string name = state.FirstOrDefault(static line => line.StartsWith("FDNAME=", StringComparison.Ordinal))?["FDNAME=".Length..] ?? "";
+        lock (_gate)
+        {
+            if (state.Contains("FDSTORE=1"))
+            {
+                Assert.Contains("FDPOLL=0", state);
+                foreach (var file in packet.Files)
+                {
+                    _store.Add((name, file));
+                }
+
+                return;
+            }
+
+            if (state.Contains("FDSTOREREMOVE=1"))
+            {
+                foreach (var (_, file) in _store.FindAll(kept => kept.Name == name))
+                {
+                    file.Dispose();
+                }
+
+                _store.RemoveAll(kept => kept.Name == name);
+            }
+        }
+
+        packet.Dispose();
+        if (state.Contains("READY=1"))
+        {
+            _ready.TrySetResult();
+        }
+    }
+}

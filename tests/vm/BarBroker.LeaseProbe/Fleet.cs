@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+
+using System.Diagnostics;
+using System.Globalization;
+using BarBroker.Client;
+
+namespace BarBroker.LeaseProbe;
+
+/// <summary>
+/// One process with many leases that writes to all of them, round after round, finds what it wrote, and asks the broker something all the time, whatever becomes of the broker meanwhile. It says
+/// <code>
+/// ready COUNT                     when it has all leases
+/// ID EPOCH                        for each of them
+/// lost ID REASON                  when one is lost
+/// foreign ID                      when there is in its memory what it has not written
+/// </code>
+/// and answers a line of its standard input with "report ROUNDS LOST FOREIGN FAILURES SILENCE": calls that failed, and the longest time without an answer, in milliseconds, both since the last report. It ends with the input.
+/// </summary>
+internal sealed class Fleet : IDisposable
+{
+    private static readonly TimeSpan _pause = TimeSpan.FromMilliseconds(20);
+
+    private readonly BrokerClient _client;
+    private readonly List<(Lease Lease, BufferMapping Memory)> _members = [];
+    private readonly CancellationTokenSource _done = new();
+    private long _rounds;
+    private int _lost;
+    private int _foreign;
+    private int _failures;
+    private long _silence;
+    private long _answered = Stopwatch.GetTimestamp();
+
+    private Fleet(BrokerClient client) => _client = client;
+
+    public static async Task<int> RunAsync(BrokerClient client, string device, int count, ulong bytes, TimeSpan ttl)
+    {
+        using var fleet = new Fleet(client);
+        for (int i = 0; i < count; i++)
+        {
+            fleet.Add(await client.AcquireAsync(LeaseRequest.OfSize(device, bytes) with { Ttl = ttl }));
+        }
+
+        Console.WriteLine($"ready {count}");
+        foreach (var (lease, _) in fleet._members)
+        {
+            Console.WriteLine($"{lease.Id} {lease.Epoch}");
+        }
+
+        fleet._answered = Stopwatch.GetTimestamp();
+        var work = Task.Factory.StartNew(fleet.Work, TaskCreationOptions.LongRunning);
+        var ask = fleet.AskAsync();
+        while (await Console.In.ReadLineAsync() is not null)
+        {
+            fleet.Report();
+        }
+
+        await fleet._done.CancelAsync();
+        await Task.WhenAll(work, ask);
+        return 0;
+    }
+
+    public void Dispose() => _done.Dispose();
+
+    private void Add(Lease lease)
+    {
+        var memory = lease.Buffers[0].Map();
+        memory.CopyFrom(0, BitConverter.GetBytes(lease.Epoch));
+        lease.Lost += (_, lost) =>
+        {
+            Interlocked.Increment(ref _lost);
+            Console.WriteLine($"lost {lease.Id} {lost.Reason} {lost.Detail}");
+        };
+        _members.Add((lease, memory));
+    }
+
+    private void Work()
+    {
+        Span<byte> found = stackalloc byte[16];
+        for (ulong round = 1; !_done.IsCancellationRequested; round++)
+        {
+            foreach (var (lease, memory) in _members)
+            {
+                try
+                {
+                    memory.CopyFrom(8, BitConverter.GetBytes(round));
+                    memory.CopyTo(0, found);
+                }
+                catch (LeaseLostException)
+                {
+                    continue;
+                }
+
+                if (BitConverter.ToUInt64(found) != lease.Epoch || BitConverter.ToUInt64(found[8..]) != round)
+                {
+                    Interlocked.Increment(ref _foreign);
+                    Console.WriteLine($"foreign {lease.Id}");
+                }
+
+                lease.Pulse();
+            }
+
+            Interlocked.Increment(ref _rounds);
+            _done.Token.WaitHandle.WaitOne(_pause);
+        }
+    }
+
+    private async Task AskAsync()
+    {
+        while (!_done.IsCancellationRequested)
+        {
+            try
+            {
+                await _client.ListDevicesAsync(_done.Token);
+                long now = Stopwatch.GetTimestamp();
+                _silence = Math.Max(_silence, now - Interlocked.Exchange(ref _answered, now));
+                await Task.Delay(_pause, _done.Token);
+            }
+            catch (BrokerException)
+            {
+                Interlocked.Increment(ref _failures);
+                await Task.Delay(_pause);
+            }
+            catch (OperationCanceledException) when (_done.IsCancellationRequested)
+            {
+                return;
+            }
+        }
+    }
+
+    private void Report()
+    {
+        long silence = Interlocked.Exchange(ref _silence, 0);
+        Console.WriteLine(string.Create(
+            CultureInfo.InvariantCulture,
+            $"report {Interlocked.Read(ref _rounds)} {_lost} {_foreign} {Interlocked.Exchange(ref _failures, 0)} {(long)Stopwatch.GetElapsedTime(0, silence).TotalMilliseconds}"));
+    }
+}
