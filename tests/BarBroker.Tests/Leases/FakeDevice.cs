@@ -26,6 +26,11 @@ internal sealed partial class FakeDevice(string name, RevocationDomain domain = 
     /// <summary>Called first in every call, with its name; may throw, block, or call back into the manager.</summary>
     public Action<string>? OnCall { get; set; }
 
+    /// <summary>Called for each export that succeeds, and each fill.</summary>
+    public Action<int, ImmutableArray<BarRange>>? Exported { get; set; }
+
+    public Action<int, BarRange, uint>? FilledRange { get; set; }
+
     /// <summary>How many exports of a call to Export succeed before it throws.</summary>
     public int? ExportsUntilFailure { get; set; }
 
@@ -129,6 +134,7 @@ internal sealed partial class FakeDevice(string name, RevocationDomain domain = 
             _accessible.Add(buffer);
         }
 
+        Exported?.Invoke(bar, ranges);
         return buffer;
     }
 
@@ -139,6 +145,7 @@ internal sealed partial class FakeDevice(string name, RevocationDomain domain = 
         if (FailFill)
             throw new IOException($"pwrite {Name}: EIO");
         Filled.Add((bar, range, word));
+        FilledRange?.Invoke(bar, range, word);
         lock (_gate)
             Expect(!_accessible.Exists(other => other.Bar == bar && other.Ranges.Any(r => r.Offset < range.End && range.Offset < r.End)), "Fill of what is accessible to somebody");
     }

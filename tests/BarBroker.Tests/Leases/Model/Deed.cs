@@ -39,6 +39,11 @@ internal enum Deed
     FetchedBefore,
     SuspendNoticed,
 
+    QueueGranted,
+    FrameGranted,
+    Scrubbed,
+    ScrubFailed,
+
     DeviceAskedFor,
     DeviceFailed,
     DeviceVanished,
@@ -50,7 +55,7 @@ internal enum Deed
     /// <summary>A reset took the cordon for an error away.</summary>
     ErrorCured,
 
-    UncordonedAllCauses,
+    UncordonedSeveralCauses,
 
     /// <summary>A stuck lease was called so because the proof failed; or because nothing was heard.</summary>
     ProofFailed,

@@ -21,6 +21,9 @@ internal sealed class ModelDevice(long requestGrace)
     /// <summary>It is gone, or was given back: until it was closed so often, what it says is not heard.</summary>
     public int LostUntilClose { get; set; }
 
+    /// <summary>When that was last.</summary>
+    public long ReturnedAt { get; set; } = -1;
+
     /// <summary>It must have been closed so often as soon as its thread lets it be.</summary>
     public int MustClose { get; set; }
 
@@ -29,6 +32,8 @@ internal sealed class ModelDevice(long requestGrace)
 
     /// <summary>As last seen.</summary>
     public int Resets { get; set; }
+
+    public int Closes { get; set; }
 
     /// <summary>When it was last blocked, or failed at something.</summary>
     public long FaultAt { get; set; } = long.MinValue / 2;

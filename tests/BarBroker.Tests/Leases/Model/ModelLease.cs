@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 using System.Collections.Immutable;
-using BarBroker.Devices;
 using BarBroker.Leases;
 
 namespace BarBroker.Tests.Leases.Model;
@@ -25,8 +24,6 @@ internal sealed class ModelLease
     public required LeaseOwner Owner { get; init; }
 
     public required ImmutableArray<LeaseBuffer> Buffers { get; init; }
-
-    public required BufferAccess Access { get; init; }
 
     public required string RequestId { get; init; }
 
@@ -90,6 +87,9 @@ internal sealed class ModelLease
 
     public long StuckAt { get; set; } = -1;
 
+    /// <summary>When its device was to be reset for it.</summary>
+    public long ResetAt { get; set; } = -1;
+
     /// <summary>What was done about it since, and what came of that.</summary>
     public Dictionary<EscalationStep, EscalationOutcome> Steps { get; } = [];
 
@@ -109,7 +109,10 @@ internal sealed class ModelLease
 
     public bool Live => Decided == EndReason.None;
 
-    public bool ReadOnly => Access == BufferAccess.ReadOnly;
+    /// <summary>Others that read may be there, too.</summary>
+    public required bool ReadOnly { get; init; }
+
+    public required string Pool { get; init; }
 
     public ulong Bytes => Buffers.Aggregate(0UL, static (sum, b) => sum + b.Size);
 

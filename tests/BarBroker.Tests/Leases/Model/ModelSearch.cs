@@ -10,8 +10,8 @@ namespace BarBroker.Tests.Leases.Model;
 internal sealed class ModelSearch(ModelLease[] held, List<LeaseBuffer> kept, Func<ulong, (int Weight, ulong Age)?> price)
 {
     private readonly Dictionary<ulong, (int Weight, ulong Age)?> _prices = [];
-    private readonly Dictionary<int, ulong[]> _holders = new() { [0] = new ulong[ModelWorld.BarPages], [2] = new ulong[4 * ModelWorld.BarPages] };
-    private readonly Dictionary<int, bool[]> _used = new() { [0] = new bool[ModelWorld.BarPages], [2] = new bool[4 * ModelWorld.BarPages] };
+    private readonly Dictionary<int, ulong[]> _holders = new() { [0] = new ulong[ModelPools.BarPages], [2] = new ulong[4 * ModelPools.BarPages] };
+    private readonly Dictionary<int, bool[]> _used = new() { [0] = new bool[ModelPools.BarPages], [2] = new bool[4 * ModelPools.BarPages] };
     private (int Weight, ulong Age)? _best;
 
     /// <param name="isTaking">By recalls: then also what is named must not be kept for somebody ahead.</param>
@@ -43,7 +43,7 @@ internal sealed class ModelSearch(ModelLease[] held, List<LeaseBuffer> kept, Fun
         }
 
         if (!(isTaking && isKept))
-            Try([.. waiter.Request.Buffers.Where(static b => b.Size > 0)], 0, mask);
+            Try(ModelPools.Ways(waiter.Request), 0, mask);
         return _best;
     }
 
@@ -59,9 +59,9 @@ internal sealed class ModelSearch(ModelLease[] held, List<LeaseBuffer> kept, Fun
         return mask;
     }
 
-    private void Try(BufferRequest[] sized, int index, ulong mask)
+    private void Try(ModelPools.Way[][] parts, int index, ulong mask)
     {
-        if (index == sized.Length)
+        if (index == parts.Length)
         {
             if (!_prices.TryGetValue(mask, out var cost))
                 _prices[mask] = cost = price(mask);
@@ -70,22 +70,21 @@ internal sealed class ModelSearch(ModelLease[] held, List<LeaseBuffer> kept, Fun
             return;
         }
 
-        int size = (int)(sized[index].Size / FakeDevice.Page);
-        int step = (int)(Math.Max(sized[index].Alignment, FakeDevice.Page) / FakeDevice.Page);
-        bool[] used = _used[sized[index].Bar];
         HashSet<ulong> tried = [];
-        // The last buffer's windows with the same holders are the same.
-        bool isLast = index == sized.Length - 1;
-        for (int start = 0; start + size <= used.Length; start += step)
+        // The last part's ways with the same holders are the same.
+        bool isLast = index == parts.Length - 1;
+        foreach (ModelPools.Way way in parts[index])
         {
-            if (Array.IndexOf(used, true, start, size) >= 0)
+            if (way.Ranges.Any(r => Array.IndexOf(_used[r.Bar], true, r.Start, r.Count) >= 0))
                 continue;
-            ulong there = _holders[sized[index].Bar].AsSpan(start, size).ToArray().Aggregate(mask, static (m, h) => m | h);
+            ulong there = way.Ranges.SelectMany(r => _holders[r.Bar][r.Start..(r.Start + r.Count)]).Aggregate(mask, static (m, h) => m | h);
             if (isLast && !tried.Add(there))
                 continue;
-            Array.Fill(used, true, start, size);
-            Try(sized, index + 1, there);
-            Array.Fill(used, false, start, size);
+            foreach (var (bar, start, count) in way.Ranges)
+                Array.Fill(_used[bar], true, start, count);
+            Try(parts, index + 1, there);
+            foreach (var (bar, start, count) in way.Ranges)
+                Array.Fill(_used[bar], false, start, count);
         }
     }
 

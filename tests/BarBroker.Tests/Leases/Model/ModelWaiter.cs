@@ -23,7 +23,7 @@ internal sealed record ModelWaiter(string Name, AcquireRequest Request, LeaseOwn
     public bool MayBeRefused { get; set; }
 
     /// <summary>Its buffer may be on what other readers have.</summary>
-    public bool Shares(int buffer) => Request.Access == BarBroker.Devices.BufferAccess.ReadOnly && Request.Buffers[buffer].Size == 0;
+    public bool Shares(int buffer) => ModelPools.IsReadOnly(Request) && Request.Buffers[buffer].Size == 0;
 
     public bool Equals(ModelWaiter? other) => ReferenceEquals(this, other);
 

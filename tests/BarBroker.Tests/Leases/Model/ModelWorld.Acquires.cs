@@ -12,7 +12,8 @@ internal sealed partial class ModelWorld
     {
         LeaseOwner owner = _owners[op.A % OwnerCount];
         int device = DeviceOf(op);
-        AcquireRequest request = MakeRequest(op, device);
+        AcquireRequest asked = MakeRequest(op, device);
+        AcquireRequest request = ModelPools.Meant(asked);
         ModelTerms terms = TermsOf(owner);
         ModelLease? known = Known(request, owner);
         ModelWaiter? knownWaiter = KnownWaiter(request, owner);
@@ -22,7 +23,7 @@ internal sealed partial class ModelWorld
         List<LeaseBuffer> kept = KeptAhead(device, request, _places, out _);
         HashSet<string> behind = Behind(device, request.Priority ?? 0, null);
         int told = _fixture.Told.Count;
-        (PendingCall? call, LeaseException? refusal) = Begin(request, owner, isDelivery: op.D % 3 == 0);
+        (PendingCall? call, LeaseException? refusal) = Begin(asked, owner, isDelivery: op.D % 3 == 0);
         if (refusal is not null || expected is not null)
         {
             Assert.True(refusal is not null, $"not refused with {expected}");
@@ -49,13 +50,14 @@ internal sealed partial class ModelWorld
         int device = DeviceOf(op);
         string name = $"w{_names++}";
         long wait = StepMs * (1 + (op.B % 40));
-        AcquireRequest request = MakeRequest(op, device);
-        request = request with
+        AcquireRequest asked = MakeRequest(op, device);
+        asked = asked with
         {
             Device = op.D % 5 == 0 ? "" : Name(device),
             Wait = TimeSpan.FromMilliseconds(wait),
-            Labels = request.Labels.Add(ModelWaiter.Label, name),
+            Labels = asked.Labels.Add(ModelWaiter.Label, name),
         };
+        AcquireRequest request = ModelPools.Meant(asked);
         ModelTerms terms = TermsOf(owner);
         int[] devices = [.. request.Device.Length > 0 ? [device] : Enumerable.Range(0, DeviceCount).Where(d => d != terms.NotDevice)];
         ModelLease? known = Known(request, owner);
@@ -63,7 +65,7 @@ internal sealed partial class ModelWorld
         int waiting = _waiters.Count(w => w.Owner.Uid == owner.Uid);
         bool isDenied = Array.TrueForAll(devices, d => terms.Refuses(d, NamesRanges(request)));
         bool isTooFast = !isDenied && !TakeRate(owner);
-        (PendingCall? call, LeaseException? refusal) = Begin(request, owner, isDelivery: op.C % 3 == 0);
+        (PendingCall? call, LeaseException? refusal) = Begin(asked, owner, isDelivery: op.C % 3 == 0);
         Assert.Equal(isTooFast, refusal?.Error == LeaseError.Rate);
         if (refusal is not null)
         {
@@ -111,7 +113,7 @@ internal sealed partial class ModelWorld
             return task.IsFaulted ? (null, Assert.IsType<LeaseException>(task.Exception!.InnerException)) : (new PendingCall(task, cancel), null);
         }
 
-        var recipient = new ModelRecipient();
+        var recipient = new ModelRecipient(id => _fixture.Told.Exists(t => t.Id == id));
         try
         {
             return (new PendingCall(null, null, recipient, Manager.BeginAcquire(request, owner, recipient)), null);
@@ -145,6 +147,7 @@ internal sealed partial class ModelWorld
         LeaseInfo? info = lease.Fetched ? call.Recipient.Before : call.Recipient.Delivered?.Lease;
         Assert.Equal(lease.Id, info?.Id);
         _tally.Count(lease.Fetched ? Deed.FetchedBefore : Deed.Delivered);
+        Assert.True(lease.Fetched || call.Recipient.IsRecorded, $"{lease.Id} was delivered before it was told of");
         lease.Deliveries.Add(call);
         if (!lease.Fetched)
             Fetch(lease);
@@ -173,8 +176,23 @@ internal sealed partial class ModelWorld
 
     private static AcquireRequest MakeRequest(Operation op, int device)
     {
+        bool isExplicit = op.Kind == OperationKind.AcquireExplicit || (op.Kind == OperationKind.AcquireWaiting && op.C % 2 == 0);
+        AcquireRequest request = op.A / 16 % 4 == 0 ? MakePoolRequest(op, isExplicit) : LeaseFixture.Request([.. MakeBuffers(op, isExplicit)]);
+        return request with
+        {
+            Device = Name(device),
+            Access = op.B % 3 == 0 ? BufferAccess.ReadOnly : BufferAccess.ReadWrite,
+            Ttl = TimeSpan.FromMilliseconds(StepMs * (1 + (op.B % 100))),
+            HangLimit = op.C % 4 == 0 ? TimeSpan.FromMilliseconds(StepMs * (4 + (op.D % 76))) : null,
+            RequestId = op.B % 5 == 0 ? $"r{op.B % 2}" : "",
+            Priority = op.D % 4,
+        };
+    }
+
+    private static List<BufferRequest> MakeBuffers(Operation op, bool isExplicit)
+    {
         BufferRequest first;
-        if (op.Kind == OperationKind.AcquireExplicit || (op.Kind == OperationKind.AcquireWaiting && op.C % 2 == 0))
+        if (isExplicit)
         {
             ulong start = (ulong)(op.C % BarPages);
             ulong length = 1 + ((ulong)op.D % Math.Min(5, BarPages - start));
@@ -193,15 +211,7 @@ internal sealed partial class ModelWorld
             buffers.Add(new BufferRequest(0, [], (ulong)(1 + (op.B % 3)) * Page, op.B % 2 == 0 ? Page << 1 : 0));
         if (op.D % 11 == 0)
             buffers.Reverse();
-        return LeaseFixture.Request([.. buffers]) with
-        {
-            Device = Name(device),
-            Access = op.B % 3 == 0 ? BufferAccess.ReadOnly : BufferAccess.ReadWrite,
-            Ttl = TimeSpan.FromMilliseconds(StepMs * (1 + (op.B % 100))),
-            HangLimit = op.C % 4 == 0 ? TimeSpan.FromMilliseconds(StepMs * (4 + (op.D % 76))) : null,
-            RequestId = op.B % 5 == 0 ? $"r{op.B % 2}" : "",
-            Priority = op.D % 4,
-        };
+        return buffers;
     }
 
     /// <summary>Compares the place that the manager chose with the rule, and takes the lease into the model.</summary>
@@ -215,6 +225,7 @@ internal sealed partial class ModelWorld
         Assert.True(_devices[device].Cordons.Count == 0 && _devices[device].Plan is null, $"{info.Id} was granted on {info.Device}, which leaves, or is cordoned: {_devices[device].Plan}, {string.Join(", ", _devices[device].Cordons)}");
         _lastEpoch = info.Epoch;
         CheckPlaces(device, request, info, kept);
+        CheckSlot(device, request, info, kept);
         var lease = new ModelLease
         {
             Id = info.Id,
@@ -222,7 +233,8 @@ internal sealed partial class ModelWorld
             Device = device,
             Owner = owner,
             Buffers = info.Buffers,
-            Access = request.Access,
+            ReadOnly = ModelPools.IsReadOnly(request),
+            Pool = request.Pool,
             RequestId = request.RequestId,
             Rule = terms.Rule,
             Behind = behind,

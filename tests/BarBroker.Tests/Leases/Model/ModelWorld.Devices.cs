@@ -67,7 +67,7 @@ internal sealed partial class ModelWorld
         model.DisturbedAt = _now;
         model.MustClose = _fixture.Devices[device].Closes + 1;
         if (isLost)
-            model.LostUntilClose = model.MustClose;
+            (model.LostUntilClose, model.ReturnedAt) = (model.MustClose, _now);
     }
 
     /// <summary>What time does: those that were asked for, or are to be reset, are closed.</summary>
@@ -101,7 +101,8 @@ internal sealed partial class ModelWorld
         Manager.RetryUnavailable();
         for (int d = 0; d < DeviceCount && _depth == 0; d++)
         {
-            if (_devices[d].IsBlocked || IsDisturbed(d) || _shuttingDown)
+            // One that could not be closed until now is only closed.
+            if (IsDisturbed(d) || _shuttingDown || _fixture.Devices[d].Closes < _devices[d].LostUntilClose)
                 continue;
             _fixture.Executor(Name(d)).Pump();
             Assert.True(_fixture.Devices[d].IsOpen, $"{Name(d)} was not tried");
@@ -136,8 +137,8 @@ internal sealed partial class ModelWorld
     /// <summary>Takes every cause away, and those leases that could bring one back do not any more.</summary>
     private void Uncordon(int device)
     {
-        if (_devices[device].Cordons.Count == Enum.GetValues<CordonCause>().Length)
-            _tally.Count(Deed.UncordonedAllCauses);
+        if (_devices[device].Cordons.Count > 1)
+            _tally.Count(Deed.UncordonedSeveralCauses);
         _devices[device].Cordons.Clear();
         foreach (ModelLease lease in _leases.Where(l => l.Device == device && l.Stuck && !l.Steps.ContainsKey(EscalationStep.Cordon)))
         {
@@ -172,6 +173,10 @@ internal sealed partial class ModelWorld
             Assert.Equal((told.Name, told.State, string.Join(" ", told.Cordons)), (info.Name, info.State, string.Join(" ", info.Cordons)));
         if (IsDisturbed(device))
             model.FaultAt = model.DisturbedAt = _now;
+        // However long the broker was stalled before, it is opened only at the next attempt.
+        if (fake.Closes > model.Closes)
+            model.DisturbedAt = _now;
+        model.Closes = fake.Closes;
         bool isDisturbed = _now - model.FaultAt <= LongestPause;
         Assert.True(isDisturbed || fake.Closes >= model.MustClose, $"{fake.Name} was not closed when it had to be");
         // One pause before it is closed, and one before it is opened.

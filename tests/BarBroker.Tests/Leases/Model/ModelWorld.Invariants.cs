@@ -61,11 +61,13 @@ internal sealed partial class ModelWorld
     {
         foreach (IGrouping<int, ModelLease> group in _leases.GroupBy(static l => l.Device))
         {
+            FakeDevice fake = _fixture.Devices[group.Key];
+            bool mayFail = fake.ExportsUntilFailure is not null || !IsOpen(Manager.Device(fake.Name).State);
             // An export that failed in the middle is revoked as any other.
             ModelLease[] ending = [.. group.Where(l => !infos.TryGetValue(l.Id, out LeaseInfo? i) || (i.EndReason != EndReason.None && !l.Ended))];
             foreach (ModelLease lease in group.Where(static l => l.Live))
             {
-                if (!lease.Granted)
+                if (!lease.Granted && (mayFail || (fake.FailFill && lease.Pool == ModelPools.Queues.Name)))
                     lease.May.Add(EndReason.DeviceLost);
                 if (Domain(group.Key) != RevocationDomain.Device || !Array.Exists(ending, e => e != lease))
                     continue;
@@ -87,6 +89,8 @@ internal sealed partial class ModelWorld
         Assert.True(reason == EndReason.None || lease.May.Contains(reason), $"{lease.Id} ended with {reason}, for which there is no cause; there is one for {string.Join(", ", lease.May)}");
         lease.Decided = reason;
         lease.DecidedAt = _now;
+        if (reason == EndReason.DeviceLost && _fixture.Devices[lease.Device].FailFill && lease.Pool == ModelPools.Queues.Name && !lease.Granted)
+            _tally.Count(Deed.ScrubFailed);
         lease.May.Clear();
         lease.Must = false;
         if (reason == EndReason.None)
@@ -101,6 +105,7 @@ internal sealed partial class ModelWorld
         ImmutableArray<LeaseInfo> infos = Manager.List(Everything);
         Assert.True(infos.Count(static l => l.State == LeaseState.Ended) <= Options.EndedLeasesKept, "more ended leases than are to be kept");
         Assert.All(_leases.Where(static l => l.Live), l => Assert.True(_now < l.LifeDeadline || _isBeforeSweep, $"{l.Id} lives after its maximum lifetime"));
+        CheckPools();
         for (int d = 0; d < DeviceCount; d++)
         {
             FakeDevice fake = _fixture.Devices[d];
@@ -147,7 +152,8 @@ internal sealed partial class ModelWorld
             free += use == SegmentUse.Free ? segment.Range.Length : 0;
             leased += use == SegmentUse.Leased ? segment.Range.Length : 0;
             quarantined += use == SegmentUse.Quarantined ? segment.Range.Length : 0;
-            largest = use == SegmentUse.Free ? Math.Max(largest, segment.Range.Length) : largest;
+            // Outside of pools.
+            largest = use == SegmentUse.Free && segment.Range.Offset < (ulong)ModelPools.Area(bar.Bar, null).Count * Page ? Math.Max(largest, segment.Range.Length) : largest;
         }
 
         Assert.Equal(bar.Size, offset);

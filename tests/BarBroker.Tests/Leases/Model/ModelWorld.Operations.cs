@@ -61,6 +61,9 @@ internal sealed partial class ModelWorld
             case OperationKind.HealDevice:
                 Heal(device);
                 break;
+            case OperationKind.FailFills:
+                _fixture.Devices[device].FailFill = true;
+                break;
             case OperationKind.FailResets:
                 _fixture.Devices[device].FailReset = true;
                 break;

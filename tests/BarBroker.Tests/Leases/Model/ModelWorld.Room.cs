@@ -11,7 +11,7 @@ internal sealed partial class ModelWorld
 {
     private static ulong BytesOf(AcquireRequest request) => request.Buffers.Aggregate(0UL, static (sum, b) => sum + b.Size + b.Ranges.Aggregate(0UL, static (s, r) => s + r.Length));
 
-    private static int PagesOf(int bar) => bar == 0 ? BarPages : 4 * BarPages;
+    private static int PagesOf(int bar) => bar == 0 ? ModelPools.BarPages : 4 * ModelPools.BarPages;
 
     private static IEnumerable<int> PagesOf(BarRange range)
     {
@@ -72,14 +72,16 @@ internal sealed partial class ModelWorld
         {
             foreach (int page in named.Ranges.SelectMany(PagesOf))
             {
-                if (!free[named.Bar][page] && (request.Access != BufferAccess.ReadOnly || !IsShared(device, named.Bar, page, kept)))
+                if (!free[named.Bar][page] && (!ModelPools.IsReadOnly(request) || !IsShared(device, named.Bar, page, kept)))
                     return false;
                 free[named.Bar][page] = false;
             }
         }
 
-        BufferRequest[] sized = [.. request.Buffers.Where(static b => b.Size > 0)];
-        return sized.GroupBy(static b => b.Bar).All(g => Fits([.. g], free[g.Key], 0));
+        // In pieces: then nothing else of any place is wanted there.
+        BufferRequest[] split = [.. request.Buffers.Where(static b => b.AllowSplit)];
+        return Array.TrueForAll(split, b => UsablePages(b, free[b.Bar]) >= (int)(b.Size / Page))
+            && Fits(ModelPools.Ways(request with { Buffers = [.. request.Buffers.Where(static b => !b.AllowSplit)] }), free, 0);
     }
 
     /// <summary>Everybody there only reads and lives, and it is not kept from further readers.</summary>
@@ -90,22 +92,19 @@ internal sealed partial class ModelWorld
     private static bool Covers(IEnumerable<LeaseBuffer> buffers, int bar, int page) =>
         buffers.Any(b => b.Bar == bar && b.Ranges.Any(r => r.Offset <= (ulong)page * Page && (ulong)page * Page < r.End));
 
-    private static bool Fits(BufferRequest[] sized, bool[] free, int index)
+    private static bool Fits(ModelPools.Way[][] parts, Dictionary<int, bool[]> free, int index)
     {
-        if (index == sized.Length)
+        if (index == parts.Length)
             return true;
-        int size = (int)(sized[index].Size / Page);
-        int step = (int)(Math.Max(sized[index].Alignment, Page) / Page);
-        // In pieces, each of which starts aligned; alone in its BAR.
-        if (sized[index].AllowSplit)
-            return UsablePages(free, step) >= size;
-        for (int start = 0; start + size <= free.Length; start += step)
+        foreach (ModelPools.Way way in parts[index])
         {
-            if (Array.IndexOf(free, false, start, size) >= 0)
+            if (way.Ranges.Any(r => Array.IndexOf(free[r.Bar], false, r.Start, r.Count) >= 0))
                 continue;
-            Array.Fill(free, false, start, size);
-            bool fits = Fits(sized, free, index + 1);
-            Array.Fill(free, true, start, size);
+            foreach (var (bar, start, count) in way.Ranges)
+                Array.Fill(free[bar], false, start, count);
+            bool fits = Fits(parts, free, index + 1);
+            foreach (var (bar, start, count) in way.Ranges)
+                Array.Fill(free[bar], true, start, count);
             if (fits)
                 return true;
         }
@@ -113,11 +112,14 @@ internal sealed partial class ModelWorld
         return false;
     }
 
-    private static int UsablePages(bool[] free, int step)
+    /// <summary>Each piece starts aligned.</summary>
+    private static int UsablePages(BufferRequest wanted, bool[] free)
     {
+        (int first, int count) = ModelPools.Area(wanted.Bar, wanted.Of);
+        int step = (int)(Math.Max(wanted.Alignment, Page) / Page);
         int usable = 0;
         bool isUsable = false;
-        for (int page = 0; page < free.Length; page++)
+        for (int page = first; page < first + count; page++)
         {
             isUsable = free[page] && (isUsable || page % step == 0);
             usable += isUsable ? 1 : 0;
@@ -136,7 +138,7 @@ internal sealed partial class ModelWorld
             LeaseBuffer got = info.Buffers[i];
             CheckShape(wanted, got, wanted.AllowSplit);
             // Several of any place in one BAR lie as they fit.
-            if (wanted.Size > 0 && kept is not null && request.Buffers.Count(b => b.Size > 0 && b.Bar == wanted.Bar) == 1)
+            if (wanted.Size > 0 && kept is not null && wanted.Of is not Pools.SlotBuffer && request.Buffers.Count(b => b.Size > 0 && b.Bar == wanted.Bar && b.Of == wanted.Of) == 1)
                 CheckFit(wanted, got, FreePages(device, wanted.Bar, kept.Concat(info.Buffers.Where((_, n) => request.Buffers[n].Size == 0))));
         }
     }
@@ -160,11 +162,12 @@ internal sealed partial class ModelWorld
     private static void CheckFit(BufferRequest wanted, LeaseBuffer got, bool[] free)
     {
         int step = (int)(Math.Max(wanted.Alignment, Page) / Page);
+        (int first, int count) = ModelPools.Area(wanted.Bar, wanted.Of);
         (int Length, int Start)? best = null;
-        for (int start = 0; start < free.Length; start++)
+        for (int start = first; start < first + count; start++)
         {
             int end = start;
-            while (end < free.Length && free[end])
+            while (end < first + count && free[end])
                 end++;
             int aligned = (start + step - 1) / step * step;
             if (aligned + (int)(wanted.Size / Page) <= end && (best is null || end - start < best.Value.Length))

@@ -19,9 +19,11 @@ internal sealed partial class ModelWorld
 
     private LeaseOptions OptionsNow => _isStrict ? Strict : Options;
 
-    /// <summary>After a sweep: what is due is taken.</summary>
+    /// <summary>After a sweep: what is due is taken. The end of the broker is no time for that.</summary>
     private void ExpectEscalations()
     {
+        if (_shuttingDown)
+            return;
         foreach (ModelLease lease in _leases.Where(static l => l.Stuck))
         {
             foreach (EscalationStep step in EverySteps)
@@ -45,6 +47,8 @@ internal sealed partial class ModelWorld
     private EscalationOutcome Take(ModelLease lease, EscalationStep step)
     {
         ModelDevice device = _devices[lease.Device];
+        if (step == EscalationStep.Reset)
+            lease.ResetAt = _now;
         switch (step)
         {
             case EscalationStep.Cordon:
@@ -129,8 +133,11 @@ internal sealed partial class ModelWorld
             CheckSteps(lease, info);
     }
 
-    private static void CheckSteps(ModelLease lease, LeaseInfo info)
+    private void CheckSteps(ModelLease lease, LeaseInfo info)
     {
+        // The same sweep has given the device back: whichever came first.
+        if (lease.ResetAt == _now && _devices[lease.Device].ReturnedAt == _now && info.Escalations.FirstOrDefault(static e => e.Step == EscalationStep.Reset) is { } reset)
+            lease.Steps[EscalationStep.Reset] = reset.Outcome == EscalationOutcome.Refused ? EscalationOutcome.Refused : EscalationOutcome.Begun;
         Assert.Equal((lease.Id, string.Join(" ", lease.Steps.Keys.Order())), (lease.Id, string.Join(" ", info.Escalations.Select(static e => e.Step).Order())));
         foreach (EscalationInfo taken in info.Escalations)
         {

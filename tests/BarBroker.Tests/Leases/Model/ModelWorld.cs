@@ -15,8 +15,8 @@ internal sealed partial class ModelWorld : IDisposable
     private const ulong Page = FakeDevice.Page;
     private const int DeviceCount = 3;
 
-    /// <summary>Of BAR 0. BAR 2 has four times as many.</summary>
-    public const int BarPages = 8;
+    /// <summary>Of BAR 0, that are nobody's. BAR 2 has four times as many.</summary>
+    private const int BarPages = 8;
 
     private const int OwnerCount = 4;
 
@@ -42,10 +42,11 @@ internal sealed partial class ModelWorld : IDisposable
         Escalation = new EscalationOptions
         {
             Notify = TimeSpan.FromSeconds(1),
-            Cordon = TimeSpan.FromSeconds(3),
-            Kill = TimeSpan.FromSeconds(4),
-            Reset = TimeSpan.FromSeconds(6),
+            Cordon = TimeSpan.FromSeconds(2.5),
+            Kill = TimeSpan.FromSeconds(3),
+            Reset = TimeSpan.FromSeconds(5),
         },
+        Pools = [ModelPools.Queues, ModelPools.Frames],
         MaxWaitingPerUid = 5,
         WaitPatience = TimeSpan.FromMilliseconds(Patience),
         Rules =
@@ -168,7 +169,7 @@ internal sealed partial class ModelWorld : IDisposable
         {
             Assert.Equal(DeviceState.Ready, device.State);
             Assert.Equal(0, device.Leases);
-            Assert.All(device.Bars, static b => Assert.Equal((b.Size, b.Size), (b.Free, b.LargestFree)));
+            Assert.All(device.Bars, static b => Assert.Equal((b.Size, (ulong)ModelPools.Area(b.Bar, null).Count * Page), (b.Free, b.LargestFree)));
         }
 
         Assert.All(_resets, r => CheckReset(r, mustBeAnswered: true));
@@ -194,6 +195,7 @@ internal sealed partial class ModelWorld : IDisposable
         _leases.Clear();
         _waiters.Clear();
         _places.Clear();
+        _scrubbed.Clear();
         Array.ForEach(_order, static q => q.Clear());
         _fresh.Clear();
         _lastTold.Clear();
@@ -210,7 +212,7 @@ internal sealed partial class ModelWorld : IDisposable
         for (int d = 0; d < DeviceCount; d++)
             _devices[d] = new ModelDevice(RequestGrace(d));
         DeviceRegistration[] devices = [.. Enumerable.Range(0, DeviceCount).Select(static d =>
-            new DeviceRegistration(new FakeDevice(Name(d), Domain(d), BarPages * Page), AllowSharing: d == 2) { RequestGrace = TimeSpan.FromMilliseconds(RequestGrace(d)) })];
+            new DeviceRegistration(new FakeDevice(Name(d), Domain(d), ModelPools.BarPages * Page), AllowSharing: d == 2) { RequestGrace = TimeSpan.FromMilliseconds(RequestGrace(d)) })];
         _fixture = new LeaseFixture(Options, devices, _lastEpoch + 1, start: false);
         Manager.UseKiller(_killer);
         Manager.Start();
@@ -218,6 +220,7 @@ internal sealed partial class ModelWorld : IDisposable
         for (int d = 0; d < DeviceCount; d++)
         {
             int device = d;
+            WatchScrubs(d);
             _fixture.Executor(Name(d)).Ran = command => OnRan(device, command);
         }
     }

@@ -16,7 +16,7 @@ internal readonly partial record struct Operation(OperationKind Kind, int A, int
         (12, AcquireExplicit), (14, AcquireSized), (2, CancelAcquire), (14, AcquireWaiting), (1, CancelWait), (16, Redeem), (1, RedeemAsAnother), (1, AbandonDelivery),
         (10, Renew), (8, RenewWithProgress), (1, RenewAsAnother), (8, Release), (1, ReleaseAsAnother), (4, End), (4, Recall), (3, Acknowledge), (2, OwnerExit), (14, PassTime),
         (4, PassToDeadline), (2, Stall), (2, Suspend), (3, BlockDevice), (4, UnblockDevice), (4, PumpOne), (2, FailRevokes), (2, FailCloses), (1, FailOpens), (2, FailExports),
-        (4, HealDevice), (1, RequestDevice), (1, FailDevice), (1, LoseDevice), (1, LookForDevices), (1, ResetDevice), (1, ResetWithGrace), (1, Cordon), (2, Uncordon),
+        (1, FailFills), (4, HealDevice), (1, RequestDevice), (1, FailDevice), (1, LoseDevice), (1, LookForDevices), (1, ResetDevice), (1, ResetWithGrace), (1, Cordon), (2, Uncordon),
         (6, Interleave), (2, Reload), (1, Shutdown), (1, Crash),
     ];
 
@@ -31,9 +31,9 @@ internal readonly partial record struct Operation(OperationKind Kind, int A, int
     /// <summary>Devices come and go, and hold on to what they should let go.</summary>
     private static readonly (int Weight, OperationKind Kind)[] Troubled =
     [
-        (14, AcquireExplicit), (14, AcquireSized), (8, AcquireWaiting), (24, Redeem), (16, RenewWithProgress), (4, Release), (8, End), (2, Recall), (2, OwnerExit), (20, PassTime),
-        (4, PassToDeadline), (1, Stall), (1, Suspend), (3, BlockDevice), (4, UnblockDevice), (3, PumpOne), (6, FailRevokes), (3, FailCloses), (2, FailOpens), (2, FailResets), (1, FailExports),
-        (4, HealDevice), (6, RequestDevice), (4, FailDevice), (2, LoseDevice), (2, LookForDevices), (3, ResetDevice), (5, ResetWithGrace), (5, AnswerKill), (3, Cordon), (3, Uncordon),
+        (14, AcquireExplicit), (14, AcquireSized), (8, AcquireWaiting), (28, Redeem), (16, RenewWithProgress), (4, Release), (8, End), (2, Recall), (1, OwnerExit), (22, PassTime),
+        (4, PassToDeadline), (1, Stall), (1, Suspend), (3, BlockDevice), (4, UnblockDevice), (3, PumpOne), (8, FailRevokes), (5, FailCloses), (2, FailOpens), (2, FailResets), (1, FailExports), (2, FailFills),
+        (4, HealDevice), (6, RequestDevice), (4, FailDevice), (2, LoseDevice), (2, LookForDevices), (3, ResetDevice), (5, ResetWithGrace), (9, AnswerKill), (3, Cordon), (3, Uncordon),
         (4, Interleave), (2, Reload),
     ];
 

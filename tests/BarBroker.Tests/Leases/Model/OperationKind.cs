@@ -32,6 +32,7 @@ internal enum OperationKind
     FailCloses,
     FailOpens,
     FailExports,
+    FailFills,
     FailResets,
     HealDevice,
     RequestDevice,
