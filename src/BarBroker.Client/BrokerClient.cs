@@ -33,6 +33,9 @@ public sealed class BrokerClient : IAsyncDisposable
         KeepAlive = new KeepAlive(Table, Service, options.CallTimeout);
     }
 
+    /// <summary>The <see cref="System.Diagnostics.ActivitySource"/> whose spans tell of acquires and releases. The broker's own spans of the lease are in the same trace.</summary>
+    public const string ActivitySourceName = Tracing.SourceName;
+
     /// <summary>Where the broker's sockets are.</summary>
     public string RuntimeDirectory { get; }
 
@@ -88,14 +91,17 @@ public sealed class BrokerClient : IAsyncDisposable
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
         var message = request.ToMessage();
+        using var span = Tracing.BeginAcquire();
         try
         {
-            return await AcquireOnceAsync(request, message, cancellation).ConfigureAwait(false);
+            var lease = await AcquireOrRetryAsync(request, message, cancellation).ConfigureAwait(false);
+            lease.Trace = Tracing.Granted(span, lease.Id);
+            return lease;
         }
-        catch (BrokerUnavailableException exception) when (!exception.IsAccessDenied)
+        catch (Exception exception)
         {
-            // Connections of before a restart of the broker break only when they are used. The same request id makes a second try harmless.
-            return await AcquireOnceAsync(request, message, cancellation).ConfigureAwait(false);
+            span?.SetStatus(System.Diagnostics.ActivityStatusCode.Error, exception.Message);
+            throw;
         }
     }
 
@@ -127,6 +133,19 @@ public sealed class BrokerClient : IAsyncDisposable
 
     internal Task AcknowledgeRecallAsync(string leaseId, CancellationToken cancellation) =>
         CallInTimeAsync(token => Service.AcknowledgeRecallAsync(new AcknowledgeRecallRequest { LeaseId = leaseId }, cancellationToken: token), cancellation);
+
+    private async Task<Lease> AcquireOrRetryAsync(LeaseRequest request, AcquireRequest message, CancellationToken cancellation)
+    {
+        try
+        {
+            return await AcquireOnceAsync(request, message, cancellation).ConfigureAwait(false);
+        }
+        catch (BrokerUnavailableException exception) when (!exception.IsAccessDenied)
+        {
+            // Connections of before a restart of the broker break only when they are used. The same request id makes a second try harmless.
+            return await AcquireOnceAsync(request, message, cancellation).ConfigureAwait(false);
+        }
+    }
 
     private async Task<Lease> AcquireOnceAsync(LeaseRequest request, AcquireRequest message, CancellationToken cancellation)
     {

@@ -67,7 +67,7 @@ internal sealed class FdChannel : IAsyncDisposable
     /// <exception cref="BrokerUnavailableException">The connection broke, or there was no answer in that time.</exception>
     public async Task<Lease> AcquireAsync(AcquireRequest message, LeaseRequest request, TimeSpan timeout, CancellationToken cancellation)
     {
-        byte[] packet = new FdRequest { Acquire = message }.ToByteArray();
+        byte[] packet = new FdRequest { Acquire = message, Traceparent = Tracing.Traceparent() }.ToByteArray();
         if (packet.Length > MaxPacketBytes)
         {
             throw new LeaseRefusedException(Grpc.Core.StatusCode.InvalidArgument, $"The request has {packet.Length} bytes; the broker takes {MaxPacketBytes}.");

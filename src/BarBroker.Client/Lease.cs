@@ -164,6 +164,7 @@ public sealed class Lease : IAsyncDisposable
             _releasing = true;
         }
 
+        using var span = Tracing.BeginRelease(Id, Trace);
         var message = await _client.ReleaseAsync(Id, cancellation).ConfigureAwait(false);
         Update(message);
         return message.State;
@@ -201,6 +202,9 @@ public sealed class Lease : IAsyncDisposable
             buffer.File.Dispose();
         }
     }
+
+    /// <summary>Where it was acquired; default: nobody traced.</summary>
+    internal System.Diagnostics.ActivityContext Trace { get; set; }
 
     /// <summary>As <see cref="LeaseRecalledEventArgs.Acknowledge"/>, and waits for the broker's answer.</summary>
     /// <exception cref="BrokerException">The call failed.</exception>

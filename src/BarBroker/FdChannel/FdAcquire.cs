@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 using BarBroker.Leases;
+using BarBroker.Telemetry;
 
 namespace BarBroker.FdChannel;
 
@@ -11,6 +12,9 @@ internal sealed class FdAcquire(FdChannelConnection connection, string requestId
 
     /// <summary>Set and read by the loop's thread only.</summary>
     public Claim? Claim { get; set; }
+
+    /// <summary>Null: nobody traces.</summary>
+    public AcquireSpan? Span { get; init; }
 
     public void Deliver(Redemption redemption) => connection.Deliver(this, redemption);
 

@@ -16,6 +16,8 @@ internal sealed partial class FdChannelConnection
     public void Deliver(FdAcquire acquire, Redemption redemption)
     {
         var lease = redemption.Lease;
+        acquire.Span?.Granted(lease.Id, lease.Device);
+        using var handOver = server.Traces?.BeginHandOver(lease.Id, "");
         try
         {
             switch (TryDeliver(acquire, redemption))
@@ -47,6 +49,7 @@ internal sealed partial class FdChannelConnection
     {
         if (TryTake(acquire))
         {
+            acquire.Span?.Granted(lease.Id, lease.Device);
             Send(new FdResponse { Delivery = new Delivery { Lease = lease.ToWire(), RequestId = acquire.RequestId, FetchedBefore = true } });
         }
     }
@@ -56,6 +59,7 @@ internal sealed partial class FdChannelConnection
     {
         if (TryTake(acquire))
         {
+            acquire.Span?.Failed(refusal.Message);
             logger.AcquireRefused(peer.Pid, peer.Uid, refusal.Message);
             SendError(refusal.ToFdError(acquire.RequestId));
         }
@@ -82,9 +86,9 @@ internal sealed partial class FdChannelConnection
         }
     }
 
-    private string? Acquire(V1.AcquireRequest request)
+    private string? Acquire(V1.AcquireRequest request, string traceparent)
     {
-        var acquire = new FdAcquire(this, request.RequestId);
+        var acquire = new FdAcquire(this, request.RequestId) { Span = server.Traces?.BeginAcquire(traceparent) };
         lock (_lock)
         {
             if (_acquires.ContainsKey(acquire.RequestId))
@@ -132,6 +136,7 @@ internal sealed partial class FdChannelConnection
 
     private void Abandon(FdAcquire acquire)
     {
+        acquire.Span?.Failed("cancelled");
         if (acquire.Claim is { } claim)
         {
             leases.Abandon(claim, acquire);
@@ -151,7 +156,7 @@ internal sealed partial class FdChannelConnection
         }
     }
 
-    private void Redeem(ReadOnlySpan<byte> ticket)
+    private void Redeem(ReadOnlySpan<byte> ticket, string traceparent)
     {
         Redemption redemption;
         try
@@ -165,6 +170,7 @@ internal sealed partial class FdChannelConnection
             return;
         }
 
+        using var handOver = server.Traces?.BeginHandOver(redemption.Lease.Id, traceparent);
         try
         {
             if (Deliver(redemption, requestId: ""))

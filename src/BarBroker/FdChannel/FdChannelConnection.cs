@@ -187,7 +187,7 @@ internal sealed partial class FdChannelConnection(
         switch (request.RequestCase)
         {
             case FdRequest.RequestOneofCase.Acquire:
-                return Acquire(request.Acquire);
+                return Acquire(request.Acquire, request.Traceparent);
             case FdRequest.RequestOneofCase.Cancel:
                 Cancel(request.Cancel.RequestId);
                 return null;
@@ -195,7 +195,7 @@ internal sealed partial class FdChannelConnection(
                 Acknowledge(request.Acknowledge.LeaseId);
                 return null;
             default:
-                Redeem(request.Redeem.Ticket.Span);
+                Redeem(request.Redeem.Ticket.Span, request.Traceparent);
                 return null;
         }
     }

@@ -6,6 +6,7 @@ using BarBroker.Leases;
 using BarBroker.Linux;
 using BarBroker.Linux.Processes;
 using BarBroker.Processes;
+using BarBroker.Telemetry;
 using Grpc.Core;
 
 namespace BarBroker.FdChannel;
@@ -32,8 +33,9 @@ internal sealed class FdChannelServer : ILeaseObserver, IAsyncDisposable
 
     /// <param name="listener">Bound, its permissions set; listening already or not. Owned by the server from now on.</param>
     /// <param name="registry">An observer of the same leases, so that they end with the processes that acquired them.</param>
-    public FdChannelServer(Socket listener, LeaseManager leases, ClientRegistry registry, FdChannelOptions options, ILogger<FdChannelServer> logger)
+    public FdChannelServer(Socket listener, LeaseManager leases, ClientRegistry registry, FdChannelOptions options, ILogger<FdChannelServer> logger, LeaseTraces? traces = null)
     {
+        Traces = traces;
         _listener = listener;
         _leases = leases;
         _registry = registry;
@@ -41,6 +43,9 @@ internal sealed class FdChannelServer : ILeaseObserver, IAsyncDisposable
         _options = options;
         _logger = logger;
     }
+
+    /// <summary>Null: nobody traces.</summary>
+    public LeaseTraces? Traces { get; }
 
     public void Start()
     {

@@ -42,6 +42,7 @@ internal sealed class BrokerHost : IAsyncDisposable
     private readonly LeaseLog _leaseLog;
     private readonly LeaseJournal? _journal;
     private readonly Inheritance _inheritance;
+    private readonly LeaseTraces? _traces;
     private readonly Stopping _stopping = new();
     private readonly RpcMetrics _rpcMetrics = new();
     private readonly ProcessMetrics _processMetrics;
@@ -84,7 +85,8 @@ internal sealed class BrokerHost : IAsyncDisposable
         }
 
         _status = new StatusReport(Leases, Reloader, time, _journal);
-        foreach (var observer in new ILeaseObserver?[] { _journal, _registry, epochs, _leaseLog, _health }.OfType<ILeaseObserver>())
+        _traces = options.OtlpEndpoint is not null ? new LeaseTraces(IsLive) : null;
+        foreach (var observer in new ILeaseObserver?[] { _journal, _traces, _registry, epochs, _leaseLog, _health }.OfType<ILeaseObserver>())
         {
             Leases.Subscribe(observer);
         }
@@ -96,7 +98,8 @@ internal sealed class BrokerHost : IAsyncDisposable
             Leases,
             _registry,
             new FdChannelOptions { ConnectionsPerUid = options.ConnectionsPerUid },
-            logs.CreateLogger<FdChannelServer>());
+            logs.CreateLogger<FdChannelServer>(),
+            _traces);
         var clientLimit = new ConnectionLimiter(options.ConnectionsPerUid);
         var operatorLimit = new ConnectionLimiter(options.ConnectionsPerUid);
         _processMetrics = new ProcessMetrics(() => clientLimit.Open, () => operatorLimit.Open, () => _registry.Count);
@@ -115,7 +118,7 @@ internal sealed class BrokerHost : IAsyncDisposable
             .AddSingleton(healthService)
             .AddSingleton(new Reflection.Final())
             .AddSingleton(new Reflection.Alpha())
-            .AddSingleton(new LeaseService(Leases, _registry, _stopping))
+            .AddSingleton(new LeaseService(Leases, _registry, _stopping, _traces))
             .AddSingleton(new OperatorService(Leases, _status, Reloader, _stopping, new HistoryStream(_journal), logs.CreateLogger<OperatorService>()))
             .AddSingleton(new RefusalInterceptor(_rpcMetrics, logs.CreateLogger<RefusalInterceptor>()));
         if (_journal is not null)
@@ -274,6 +277,7 @@ internal sealed class BrokerHost : IAsyncDisposable
         _journal?.Dispose();
         _processMetrics.Dispose();
         _rpcMetrics.Dispose();
+        _traces?.Dispose();
         _stopping.Dispose();
 
         // Last: from now on another broker may take the place.
@@ -340,5 +344,17 @@ internal sealed class BrokerHost : IAsyncDisposable
         var addresses = _app.Services.GetRequiredService<IServer>().Features.GetRequiredFeature<IServerAddressesFeature>().Addresses;
         string? address = _options.Metrics is null ? null : addresses.FirstOrDefault(address => !address.Contains("unix:", StringComparison.Ordinal));
         return address is null ? "" : $"{address.TrimEnd('/')}/metrics";
+    }
+
+    private bool IsLive(string leaseId)
+    {
+        try
+        {
+            return Leases.Get(leaseId).State != LeaseState.Ended;
+        }
+        catch (LeaseException)
+        {
+            return false;
+        }
     }
 }

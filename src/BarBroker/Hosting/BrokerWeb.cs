@@ -9,6 +9,8 @@ using Grpc.HealthCheck;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using OpenTelemetry.Metrics;
+using OpenTelemetry.Resources;
+using OpenTelemetry.Trace;
 
 namespace BarBroker.Hosting;
 
@@ -78,7 +80,7 @@ internal static class BrokerWeb
             return;
         }
 
-        services.AddOpenTelemetry().WithMetrics(metrics =>
+        var telemetry = services.AddOpenTelemetry().WithMetrics(metrics =>
         {
             // Room is taken in advance for this many tag combinations of each instrument; the largest has three uses of six BARs of each device.
             int combinations = 128 + (32 * options.Devices.Length);
@@ -93,6 +95,13 @@ internal static class BrokerWeb
                 metrics.AddOtlpExporter(exporter => exporter.Endpoint = endpoint);
             }
         });
+        if (options.OtlpEndpoint is { } collector)
+        {
+            telemetry.WithTracing(traces => traces
+                .ConfigureResource(static resource => resource.AddService("barbrokerd"))
+                .AddSource(Telemetry.LeaseTraces.SourceName)
+                .AddOtlpExporter(exporter => exporter.Endpoint = collector));
+        }
     }
 
     public static void Map(WebApplication app, BrokerOptions options)

@@ -2,13 +2,14 @@
 
 using BarBroker.Leases;
 using BarBroker.Processes;
+using BarBroker.Telemetry;
 using BarBroker.Wire;
 using Grpc.Core;
 
 namespace BarBroker.Rpc;
 
 /// <summary>What clients call. Every lease that is spoken of must belong to the caller's uid.</summary>
-internal sealed class LeaseService(LeaseManager leases, ClientRegistry registry, Stopping stopping) : V1.LeaseService.LeaseServiceBase
+internal sealed class LeaseService(LeaseManager leases, ClientRegistry registry, Stopping stopping, LeaseTraces? traces = null) : V1.LeaseService.LeaseServiceBase
 {
     public override Task<V1.ListDevicesResponse> ListDevices(V1.ListDevicesRequest request, ServerCallContext context)
     {
@@ -38,25 +39,17 @@ internal sealed class LeaseService(LeaseManager leases, ClientRegistry registry,
 
     public override async Task<V1.AcquireResponse> Acquire(V1.AcquireRequest request, ServerCallContext context)
     {
-        var caller = Caller.Of(context);
-        var wanted = RequestReader.Read(request);
-        var process = caller.Process!;
-
-        // The connection may close meanwhile; a lease must never be granted to a process that is not watched.
-        registry.Hold(process);
+        using var span = traces?.BeginAcquire(context.RequestHeaders.GetValue(LeaseTraces.Header));
         try
         {
-            var grant = await leases.AcquireAsync(wanted, caller.Owner, context.CancellationToken);
-            return new V1.AcquireResponse
-            {
-                Lease = grant.Lease.ToWire(),
-                Ticket = Google.Protobuf.ByteString.CopyFrom(grant.Ticket.Span),
-                TicketTtl = grant.TicketTtl.ToWire(),
-            };
+            var response = await AcquireAsync(request, context);
+            span?.Granted(response.Lease.Id, response.Lease.Device);
+            return response;
         }
-        finally
+        catch (Exception exception)
         {
-            registry.Release(process);
+            span?.Failed(exception.Message);
+            throw;
         }
     }
 
@@ -114,5 +107,29 @@ internal sealed class LeaseService(LeaseManager leases, ClientRegistry registry,
     {
         using var events = new EventQueue(leases, Caller.Of(context).Owner, stopping.Token, context.CancellationToken);
         await events.SendAsync(responseStream, static (lease, device) => new V1.WatchEvent().With(lease, device));
+    }
+
+    private async Task<V1.AcquireResponse> AcquireAsync(V1.AcquireRequest request, ServerCallContext context)
+    {
+        var caller = Caller.Of(context);
+        var wanted = RequestReader.Read(request);
+        var process = caller.Process!;
+
+        // The connection may close meanwhile; a lease must never be granted to a process that is not watched.
+        registry.Hold(process);
+        try
+        {
+            var grant = await leases.AcquireAsync(wanted, caller.Owner, context.CancellationToken);
+            return new V1.AcquireResponse
+            {
+                Lease = grant.Lease.ToWire(),
+                Ticket = Google.Protobuf.ByteString.CopyFrom(grant.Ticket.Span),
+                TicketTtl = grant.TicketTtl.ToWire(),
+            };
+        }
+        finally
+        {
+            registry.Release(process);
+        }
     }
 }
