@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 .DEFAULT_GOAL := help
-.PHONY: help demo test build publish deb bench model lab lab-matrix lab-stress lab-shell format clean
+.PHONY: help demo test build publish deb bench model lab lab-matrix lab-stress lab-package lab-shell format clean
 
 help: ## What can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -34,6 +34,9 @@ lab-matrix: ## Every way to reach a buffer × every way to end it, in that virtu
 
 lab-stress: ## Shake the driver in that virtual machine, DURATION=seconds of it (SEED=n repeats a run's choices)
 	@scripts/lab-stress $(or $(DURATION),60) $(SEED)
+
+lab-package: ## Install, upgrade, remove and purge the Debian packages, in that virtual machine
+	@scripts/lab-package
 
 lab-shell: ## A prompt in that virtual machine
 	@scripts/publish && scripts/lab-payload && tests/vm/lab shell --payload artifacts/lab-payload
