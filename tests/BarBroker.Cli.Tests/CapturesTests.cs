@@ -22,8 +22,10 @@ public sealed class CapturesTests : TestBase
         start.Environment["BARCTL"] = Barctl.Built;
         start.Environment["BARBROKERD"] = Path.Combine(Path.GetDirectoryName(Barctl.Built)!, "../../BarBroker", Path.GetFileName(Path.GetDirectoryName(Barctl.Built)!), "barbrokerd");
         using var script = Process.Start(start)!;
-        var output = script.StandardOutput.ReadToEndAsync(Cancellation);
-        var errors = script.StandardError.ReadToEndAsync(Cancellation);
+        using var printed = script.StandardOutput;
+        using var told = script.StandardError;
+        var output = printed.ReadToEndAsync(Cancellation);
+        var errors = told.ReadToEndAsync(Cancellation);
         await Wait.For(script.WaitForExitAsync(Cancellation), "scripts/captures ends", _limit);
         Assert.True(script.ExitCode == 0, await errors + await output);
 
