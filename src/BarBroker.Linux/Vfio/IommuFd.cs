@@ -23,7 +23,7 @@ public sealed class IommuFd : FileDescriptor
     /// <summary>One that an earlier run of this program had. Takes the descriptor over, unless it is something else.</summary>
     /// <exception cref="IOException">It is something else; it is the caller's still.</exception>
     public static IommuFd Adopt(FileDescriptor file, string path) =>
-        file.ReadLink() is var link && link == path ? new IommuFd(file.Detach(), path) : throw new IOException($"it is {link}, not {path}");
+        FileIdentity.Of(path) is { } node && file.GetFileIdentity() == node ? new IommuFd(file.Detach(), path) : throw new IOException($"it is {file.ReadLink()}, not {path}");
 
     /// <summary>A new, empty address space; its number.</summary>
     public unsafe uint AllocateAddressSpace()

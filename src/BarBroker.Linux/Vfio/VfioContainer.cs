@@ -34,7 +34,7 @@ public sealed class VfioContainer : FileDescriptor
     /// <summary>One that an earlier run of this program had. Takes the descriptor over, unless it is something else.</summary>
     /// <exception cref="IOException">It is something else; it is the caller's still.</exception>
     public static VfioContainer Adopt(FileDescriptor file, string path) =>
-        file.ReadLink() is var link && link == path ? new VfioContainer(file.Detach(), path) : throw new IOException($"it is {link}, not {path}");
+        FileIdentity.Of(path) is { } node && file.GetFileIdentity() == node ? new VfioContainer(file.Detach(), path) : throw new IOException($"it is {file.ReadLink()}, not {path}");
 
     /// <summary>Whether the kernel has the type1 v2 IOMMU driver (module vfio_iommu_type1).</summary>
     public bool HasType1V2() =>

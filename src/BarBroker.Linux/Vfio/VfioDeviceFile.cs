@@ -32,14 +32,15 @@ public sealed partial class VfioDeviceFile : FileDescriptor
     public static VfioDeviceFile Adopt(FileDescriptor file, string address, string devicePath, (ushort Vendor, ushort Device)? ids)
     {
         string link = file.ReadLink();
-        if (link != "anon_inode:[vfio-device]" && !link.StartsWith("/dev/vfio/devices/", StringComparison.Ordinal))
-        {
-            throw new IOException($"it is {link}, no device of vfio");
-        }
-
         if (ReadDevicePath(file) is { } path)
         {
             return path == devicePath ? new VfioDeviceFile(file.Detach(), address) : throw new IOException($"it is the device {path}, not {devicePath}");
+        }
+
+        // A node that was opened in a mount namespace that is gone has another path, so nothing is told by that.
+        if (link != "anon_inode:[vfio-device]")
+        {
+            throw new IOException($"it is {link}, no device of vfio");
         }
 
         var found = ReadIds(file, address);

@@ -24,7 +24,7 @@ public sealed class VfioGroup : FileDescriptor
     /// <summary>One that an earlier run of this program had. Takes the descriptor over, unless it is something else.</summary>
     /// <exception cref="IOException">It is something else; it is the caller's still.</exception>
     public static VfioGroup Adopt(FileDescriptor file, string path) =>
-        file.ReadLink() is var link && link == path ? new VfioGroup(file.Detach(), path) : throw new IOException($"it is {link}, not {path}");
+        FileIdentity.Of(path) is { } node && file.GetFileIdentity() == node ? new VfioGroup(file.Detach(), path) : throw new IOException($"it is {file.ReadLink()}, not {path}");
 
     /// <summary>Whether no device of the group belongs to a driver of the kernel's that does DMA.</summary>
     public unsafe bool IsViable()

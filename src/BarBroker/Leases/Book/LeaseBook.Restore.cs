@@ -105,6 +105,7 @@ internal sealed partial class LeaseBook
         slot.LostPlaces.AddRange(kept.Leases.Select(static l => l.Board.Place));
         slot.Detail = detail;
         slot.NeedsClose = true;
+        Tell(slot);
         PostRecycle(slot);
     }
 
