@@ -12,7 +12,7 @@ namespace BarBroker.Tests.Leases.Model;
 /// </summary>
 public sealed class LeaseBookModelTests
 {
-    private const int DefaultSteps = 30_000;
+    private const int DefaultSteps = 3_000;
     private const int MaxLength = 120;
 
     [Fact]
