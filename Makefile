@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 .DEFAULT_GOAL := help
-.PHONY: help demo test build publish deb bench model lab lab-matrix lab-stress lab-package lab-shell format clean
+.PHONY: help demo test build publish deb bench model lab lab-matrix lab-stress lab-package lab-restart lab-shell format clean
 
 help: ## What can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -37,6 +37,9 @@ lab-stress: ## Shake the driver in that virtual machine, DURATION=seconds of it 
 
 lab-package: ## Install, upgrade, remove and purge the Debian packages, in that virtual machine
 	@scripts/lab-package
+
+lab-restart: ## Restart, kill and hang the daemon under systemd while LEASES=1000 of them are written to, in that virtual machine
+	@scripts/lab-restart $(LEASES)
 
 lab-shell: ## A prompt in that virtual machine
 	@scripts/publish && scripts/lab-payload && tests/vm/lab shell --payload artifacts/lab-payload

@@ -33,7 +33,7 @@ internal sealed class FleetProcess : IDisposable
     {
         var start = new ProcessStartInfo(
             BrokerProgram.Find("BarBroker.LeaseProbe", "leaseprobe"),
-            ["fleet", device, count.ToString(CultureInfo.InvariantCulture), "4096", ttl.ToString(CultureInfo.InvariantCulture)])
+            ["fleet", device, "0", count.ToString(CultureInfo.InvariantCulture), "4096", ttl.ToString(CultureInfo.InvariantCulture)])
         { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
         start.Environment["BARBROKER_RUNTIME_DIR"] = runtimeDirectory;
         var fleet = new FleetProcess(Process.Start(start)!);

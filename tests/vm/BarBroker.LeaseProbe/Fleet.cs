@@ -32,12 +32,12 @@ internal sealed class Fleet : IDisposable
 
     private Fleet(BrokerClient client) => _client = client;
 
-    public static async Task<int> RunAsync(BrokerClient client, string device, int count, ulong bytes, TimeSpan ttl)
+    public static async Task<int> RunAsync(BrokerClient client, string device, int bar, int count, ulong bytes, TimeSpan ttl)
     {
         using var fleet = new Fleet(client);
         for (int i = 0; i < count; i++)
         {
-            fleet.Add(await client.AcquireAsync(LeaseRequest.OfSize(device, bytes) with { Ttl = ttl }));
+            fleet.Add(await client.AcquireAsync(LeaseRequest.OfSize(device, bytes, bar) with { Ttl = ttl }));
         }
 
         Console.WriteLine($"ready {count}");

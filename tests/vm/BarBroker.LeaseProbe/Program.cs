@@ -8,7 +8,7 @@ const string usage = """
     usage: leaseprobe churn DEVICE BAR COUNT             acquires, maps, touches and releases so many leases, one after the other
            leaseprobe hold DEVICE BAR SECONDS RANGE...   has a lease with this TTL, and obeys standard input: see Holder
            leaseprobe work DEVICE BYTES OPTION...        works in a lease of that size as the client library wants it: see Worker
-           leaseprobe fleet DEVICE COUNT BYTES TTL       works in so many leases at a time, with this TTL in seconds: see Fleet
+           leaseprobe fleet DEVICE BAR COUNT BYTES TTL   works in so many leases at a time, with this TTL in seconds: see Fleet
            leaseprobe slot POOL [SLOT]                   takes a slot, says what is in it, fills it with other bytes and gives it back
     OPTION is ttl=, hang=, wait= (seconds), priority=, bar= or recall=acknowledge|release; RANGE is OFFSET+LENGTH, hexadecimal
     """;
@@ -29,8 +29,8 @@ try
             return 0;
         case ["work", var device, var bytes, .. var options]:
             return await Worker.RunAsync(client, device, ulong.Parse(bytes, CultureInfo.InvariantCulture), options);
-        case ["fleet", var device, var count, var bytes, var ttl]:
-            return await Fleet.RunAsync(client, device, Number(count), ulong.Parse(bytes, CultureInfo.InvariantCulture), TimeSpan.FromSeconds(Number(ttl)));
+        case ["fleet", var device, var bar, var count, var bytes, var ttl]:
+            return await Fleet.RunAsync(client, device, Number(bar), Number(count), ulong.Parse(bytes, CultureInfo.InvariantCulture), TimeSpan.FromSeconds(Number(ttl)));
         case ["slot", var pool]:
             return await Slot.RunAsync(client, pool, null);
         case ["slot", var pool, var slot]:
