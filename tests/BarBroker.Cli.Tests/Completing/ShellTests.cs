@@ -73,8 +73,9 @@ public sealed class ShellTests(BrokerFixture fixture) : CliTestBase(fixture)
         var errors = process.StandardError.ReadToEndAsync(Cancellation);
         await Wait.For(process.WaitForExitAsync(Cancellation), $"{shell} ends", TimeSpan.FromSeconds(60));
         Assert.Equal("", await errors);
+        string[] lines = (await output).Split('\n', StringSplitOptions.RemoveEmptyEntries);
         process.StandardOutput.Dispose();
         process.StandardError.Dispose();
-        return (await output).Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        return lines;
     }
 }
