@@ -52,7 +52,7 @@ vfiohold "$(address_of shm1)" 20 >/tmp/hold.out 2>&1 &
 holder=$!
 wait_until 30 "the holder" grep -q held /tmp/hold.out
 check_fails "a device in use elsewhere is refused" vfioprobe "$(address_of shm1)" open
-expect_grep "and said to be" "in use by another process"
+expect_grep "and said to be" "is in use by process [0-9]+ \(vfiohold\); only one can have it"
 kill -9 $holder
 
 mkfifo /tmp/hold-open
