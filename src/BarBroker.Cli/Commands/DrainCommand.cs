@@ -32,7 +32,7 @@ internal static class DrainCommand
             {
                 var plan = await PlanAsync(request.Device, connection, cancellation);
                 printer.Leases(plan);
-                Failure.Say($"nothing was done; {request.Device} would be cordoned, and {plan.Count} {(plan.Count == 1 ? "lease" : "leases")} would end.");
+                Failure.Say($"nothing was done; {request.Device} would be cordoned, and {Words.Leases(plan.Count)} would end.");
                 return ExitCode.Done;
             }
 

@@ -43,7 +43,7 @@ internal static class ResetCommand
             request.DryRun = false;
             var response = await connection.Service.ResetDeviceAsync(request, cancellationToken: cancellation);
             printer.Device(response.Device);
-            Failure.Say($"{response.Ended} {(response.Ended == 1 ? "lease" : "leases")} ended by the reset.");
+            Failure.Say($"{Words.Leases(response.Ended)} ended by the reset.");
             return ExitCode.Done;
         });
         return command;

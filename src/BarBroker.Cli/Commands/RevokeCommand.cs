@@ -73,7 +73,7 @@ internal sealed class RevokeCommand
         {
             var plan = await PlanAsync(request, connection, cancellation);
             printer.Leases(plan);
-            Failure.Say($"nothing was done; {Count(plan.Count)} would be {(_isRecall ? "recalled" : "revoked")}.");
+            Failure.Say($"nothing was done; {Words.Leases(plan.Count)} would be {(_isRecall ? "recalled" : "revoked")}.");
             return ExitCode.Done;
         }
 
@@ -130,7 +130,7 @@ internal sealed class RevokeCommand
         {
             Failure.Say(endings.Progress is null
                 ? $"whether the {title} had begun is not known; 'barctl lease list' tells."
-                : $"the {title} goes on; {Count((int)(progress.Ended + progress.Stuck))} were through with it, 'barctl lease list' tells of the others.");
+                : $"the {title} goes on; {Words.Leases(progress.Ended + progress.Stuck)} were through with it, 'barctl lease list' tells of the others.");
             return ExitCode.Signal + signals.Signal;
         }
 
@@ -146,6 +146,4 @@ internal sealed class RevokeCommand
         progress.Remaining = progress.Total - progress.Ended - progress.Stuck;
         return progress;
     }
-
-    private static string Count(int leases) => leases == 1 ? "1 lease" : $"{leases} leases";
 }

@@ -16,7 +16,7 @@ internal static class BarMap
     {
         foreach (var device in devices)
         {
-            screen.WriteLine(Words.Printable($"{device.Name}: {device.State}, {device.Leases} {(device.Leases == 1 ? "lease" : "leases")}"));
+            screen.WriteLine(Words.Printable($"{device.Name}: {device.State}, {Words.Leases(device.Leases)}"));
             foreach (var bar in device.Bars.Where(static bar => bar.Size > 0))
             {
                 Write(screen, bar);
@@ -70,15 +70,10 @@ internal static class BarMap
 
     private static Dictionary<MapSegmentDocument, char> Marks(IReadOnlyList<MapSegmentDocument> segments)
     {
-        var letters = new Dictionary<string, char>(StringComparer.Ordinal);
+        var letters = BarPicture.AssignLetters(segments.SelectMany(static segment => segment.Leases).Select(static holder => holder.Id), Letters);
         var marks = new Dictionary<MapSegmentDocument, char>();
         foreach (var segment in segments)
         {
-            foreach (var holder in segment.Leases)
-            {
-                letters.TryAdd(holder.Id, letters.Count < Letters.Length ? Letters[letters.Count] : '#');
-            }
-
             marks[segment] = segment switch
             {
                 { Use: "quarantined" } => '!',

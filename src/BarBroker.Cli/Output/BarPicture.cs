@@ -68,16 +68,18 @@ internal static class BarPicture
         screen.WriteLine();
     }
 
-    internal static Dictionary<string, char> AssignLetters(IReadOnlyList<SegmentDocument> segments)
+    internal static Dictionary<string, char> AssignLetters(IReadOnlyList<SegmentDocument> segments) => AssignLetters(segments.SelectMany(static segment => segment.LeaseIds), Letters);
+
+    /// <summary>To each lease the next letter. Past the last one all have <c>#</c>; the list below the picture still tells them apart.</summary>
+    internal static Dictionary<string, char> AssignLetters(IEnumerable<string> leases, string letters)
     {
-        var letters = new Dictionary<string, char>(StringComparer.Ordinal);
-        foreach (string id in segments.SelectMany(segment => segment.LeaseIds))
+        var assigned = new Dictionary<string, char>(StringComparer.Ordinal);
+        foreach (string id in leases)
         {
-            // Past the letters all share one mark; the list below the picture still tells them apart.
-            letters.TryAdd(id, letters.Count < Letters.Length ? Letters[letters.Count] : '#');
+            assigned.TryAdd(id, assigned.Count < letters.Length ? letters[assigned.Count] : '#');
         }
 
-        return letters;
+        return assigned;
     }
 
     private static int CellOf(ulong offset, ulong size, int cells) => (int)UInt128.Min((UInt128)(uint)(cells - 1), (UInt128)offset * (uint)cells / size);

@@ -32,7 +32,7 @@ internal sealed record ResetPlanDocument(
 
         if (Frees.Count > 0)
         {
-            yield return $"{Frees.Count} {(Frees.Count == 1 ? "lease" : "leases")} whose access is not ended yet:";
+            yield return $"{Words.Leases(Frees.Count)} whose access is not ended yet:";
         }
 
         foreach (var lease in Frees)

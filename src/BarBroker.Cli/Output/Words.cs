@@ -40,6 +40,9 @@ internal static class Words
         _ => string.Create(CultureInfo.InvariantCulture, $"{seconds / 3600:0}h"),
     };
 
+    /// <summary>Such as "1 lease", "2 leases".</summary>
+    public static string Leases(long count) => count == 1 ? "1 lease" : string.Create(CultureInfo.InvariantCulture, $"{count} leases");
+
     public static string Range(ulong offset, ulong length) => new BarRange(offset, length).ToString();
 
     /// <summary>Names and labels come from other users: what could steer a terminal becomes a question mark.</summary>

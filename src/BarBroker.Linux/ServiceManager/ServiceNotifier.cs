@@ -36,7 +36,7 @@ public sealed class ServiceNotifier
 
     /// <summary>
     /// Gives the manager the descriptors to keep while this process is away (<c>FileDescriptorStoreMax=</c>); the next run gets them from <see cref="ActivatedDescriptors"/>. The manager answers nothing:
-    /// it drops what it has no room for, and what it has already (the same file under the same name).
+    /// it drops what it has no room for, and what it has already.
     /// </summary>
     /// <remarks>
     /// All names come back in one variable, LISTEN_FDNAMES, and a variable of 128 KiB or more keeps the next run from being executed at all (MAX_ARG_STRLEN). With 4096 descriptors, names have 31

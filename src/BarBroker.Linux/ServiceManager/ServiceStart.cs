@@ -8,7 +8,8 @@ namespace BarBroker.Linux.ServiceManager;
 /// <param name="Passed">Its owner disposes it, once everybody has claimed what is theirs.</param>
 /// <param name="Notifier">Null: no manager listens.</param>
 /// <param name="Watchdog">The longest time between two signs of life (<c>WatchdogSec=</c>); null: none are wanted.</param>
-public sealed record ServiceStart(ActivatedDescriptors Passed, ServiceNotifier? Notifier, TimeSpan? Watchdog) : IDisposable
+/// <param name="StoreCapacity">How many descriptors the manager keeps for the next run (<c>FileDescriptorStoreMax=</c>); 0: none.</param>
+public sealed record ServiceStart(ActivatedDescriptors Passed, ServiceNotifier? Notifier, TimeSpan? Watchdog, int StoreCapacity = 0) : IDisposable
 {
     /// <summary>Reads the environment; to be called once, before anything else opens descriptors.</summary>
     /// <exception cref="LinuxException">See <see cref="ActivatedDescriptors.Take()"/>.</exception>
@@ -16,7 +17,14 @@ public sealed record ServiceStart(ActivatedDescriptors Passed, ServiceNotifier? 
     public static ServiceStart Take()
     {
         var notifier = ServiceNotifier.FromEnvironment();
-        return new(ActivatedDescriptors.Take(), notifier, notifier is null ? null : ReadWatchdog(Environment.GetEnvironmentVariable("WATCHDOG_USEC"), Environment.GetEnvironmentVariable("WATCHDOG_PID")));
+        var passed = ActivatedDescriptors.Take();
+        return notifier is null
+            ? new(passed, null, null)
+            : new(
+                passed,
+                notifier,
+                ReadWatchdog(Environment.GetEnvironmentVariable("WATCHDOG_USEC"), Environment.GetEnvironmentVariable("WATCHDOG_PID")),
+                int.TryParse(Environment.GetEnvironmentVariable("FDSTORE"), NumberStyles.None, CultureInfo.InvariantCulture, out int capacity) ? capacity : 0);
     }
 
     public void Dispose() => Passed.Dispose();

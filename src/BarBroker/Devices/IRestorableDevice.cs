@@ -12,12 +12,12 @@ internal interface IRestorableDevice : IBarDevice
     /// <summary>What has to be kept now, so that it can be taken up.</summary>
     ImmutableArray<KeptFile> KeptFiles { get; }
 
-    /// <summary>Whether it has a use for what is kept by this name of several devices.</summary>
-    bool Shares(string name);
+    /// <summary>Whether it has a use for what is kept in this role of several devices.</summary>
+    bool Shares(string role);
 
     /// <summary>In the place of <see cref="IBarDevice.Open"/>: takes up what was kept. On any failure nothing of it is open here.</summary>
     /// <param name="files">Named by their roles. Owned by the device from now on, whatever comes of it.</param>
-    /// <param name="shared">Of several devices. What is of use is duplicated.</param>
+    /// <param name="shared">Of several devices, named by their roles. What is of use is duplicated.</param>
     /// <exception cref="IOException">They are not what they should be.</exception>
     void Restore(ImmutableArray<PassedDescriptor> files, ImmutableArray<PassedDescriptor> shared);
 

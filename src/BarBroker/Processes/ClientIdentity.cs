@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 using System.Collections.Immutable;
+using BarBroker.Leases;
 using BarBroker.Linux.Processes;
 
 namespace BarBroker.Processes;
@@ -9,4 +10,6 @@ namespace BarBroker.Processes;
 internal readonly record struct ClientIdentity(ProcessIdentity Process, uint Uid, uint Gid, string Groups)
 {
     public static ClientIdentity Of(ProcessIdentity process, PeerCredentials peer, ImmutableArray<uint> groups) => new(process, peer.Uid, peer.Gid, string.Join(',', groups));
+
+    public static ClientIdentity Of(LeaseOwner owner) => new(owner.Process, owner.Uid, owner.Gid, string.Join(',', owner.Groups));
 }

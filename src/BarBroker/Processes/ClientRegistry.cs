@@ -95,10 +95,9 @@ internal sealed class ClientRegistry : ILeaseObserver, IDisposable
         }
 
         owner = owner with { Facts = new ProcessFacts(process) };
-        var identity = new ClientIdentity(owner.Process, owner.Uid, owner.Gid, string.Join(',', owner.Groups));
         lock (_gate)
         {
-            var client = new ClientProcess(++_lastKey, identity, owner, process) { References = leases, IsKept = kept is not null };
+            var client = new ClientProcess(++_lastKey, ClientIdentity.Of(owner), owner, process) { References = leases, IsKept = kept is not null };
             Add(client);
         }
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-using System.Globalization;
 using BarBroker.Configuration;
 using BarBroker.Journal;
 using BarBroker.Leases;
@@ -165,11 +164,7 @@ internal sealed class Inheritance
     }
 
     private static DescriptorStore? FindStore(ServiceStart start, ILogger log) =>
-        start.Notifier is { } manager
-        && int.TryParse(Environment.GetEnvironmentVariable("FDSTORE"), NumberStyles.None, CultureInfo.InvariantCulture, out int capacity)
-        && capacity > 0
-            ? new DescriptorStore(manager, capacity, log)
-            : null;
+        start is { Notifier: { } manager, StoreCapacity: > 0 and var capacity } ? new DescriptorStore(manager, capacity, log) : null;
 
     private static (LeaseBoard? Board, string Doubt) FindBoard(List<PassedDescriptor> passed, string bootId)
     {

@@ -5,6 +5,7 @@ using BarBroker.Journal;
 using BarBroker.Leases;
 using BarBroker.Linux;
 using BarBroker.Linux.ServiceManager;
+using BarBroker.Processes;
 
 namespace BarBroker.Restart;
 
@@ -117,7 +118,7 @@ internal sealed class RestorePlan
     private void FindOwners(Dictionary<string, FileDescriptor> clients, Func<LeaseOwner, FileDescriptor?, int, LeaseOwner> owner)
     {
         var leases = _parts.Values.Where(static part => part.IsBelieved).SelectMany(static part => part.Leases.Select(lease => (part, lease)));
-        foreach (var group in leases.GroupBy(static pair => (pair.lease.Owner.Process, pair.lease.Owner.Uid, pair.lease.Owner.Gid, string.Join(',', pair.lease.Owner.Groups))).ToList())
+        foreach (var group in leases.GroupBy(static pair => ClientIdentity.Of(pair.lease.Owner)).ToList())
         {
             var first = group.First().lease.Owner;
             clients.Remove(KeptName.OfClient(first.Process), out var kept);
@@ -189,9 +190,7 @@ internal sealed class RestorePlan
                 int index = files.FindIndex(file => Identify(file.File) == wanted);
                 if (index < 0)
                 {
-                    Doubt($"buffer {buffers.Count} of lease {id} was not kept");
-                    files.AddRange(buffers.Select(file => new PassedDescriptor(KeptName.OfLease(id), file)));
-                    Lose(entry, files);
+                    GiveUp($"buffer {buffers.Count} of lease {id} was not kept");
                     return;
                 }
 
@@ -201,14 +200,18 @@ internal sealed class RestorePlan
 
             if (buffers.Count != record.Lease.Buffers.Count)
             {
-                Doubt($"the record of lease {id} has {record.Lease.Buffers.Count} buffers and names {buffers.Count} files");
-                files.AddRange(buffers.Select(file => new PassedDescriptor(KeptName.OfLease(id), file)));
-                Lose(entry, files);
+                GiveUp($"the record of lease {id} has {record.Lease.Buffers.Count} buffers and names {buffers.Count} files");
                 return;
             }
 
             _strays.AddRange(files);
             Leases.Add(KeptLeaseReader.Read(record, entry, buffers.ToImmutable()));
+
+            void GiveUp(string problem)
+            {
+                Doubt(problem);
+                Lose(entry, [.. files, .. buffers.Select(file => new PassedDescriptor(KeptName.OfLease(id), file))]);
+            }
         }
 
         private void Lose(BoardEntry entry, List<PassedDescriptor> files)

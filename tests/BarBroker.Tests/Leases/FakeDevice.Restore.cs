@@ -27,7 +27,7 @@ internal sealed partial class FakeDevice
 
     public ImmutableArray<KeptFile> KeptFiles => _open && HasFiles ? [new KeptFile("fake", MakeFile())] : [];
 
-    public bool Shares(string name) => false;
+    public bool Shares(string role) => false;
 
     public void Restore(ImmutableArray<PassedDescriptor> files, ImmutableArray<PassedDescriptor> shared)
     {

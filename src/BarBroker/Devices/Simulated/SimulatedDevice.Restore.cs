@@ -14,7 +14,7 @@ internal sealed partial class SimulatedDevice
 
     public ImmutableArray<KeptFile> KeptFiles => _state == Closed ? [] : [.. _bars.Select(static bar => new KeptFile(Role(bar.Description), bar.Memory))];
 
-    public bool Shares(string name) => false;
+    public bool Shares(string role) => false;
 
     public void Restore(ImmutableArray<PassedDescriptor> files, ImmutableArray<PassedDescriptor> shared)
     {

@@ -19,7 +19,7 @@ internal sealed partial class VfioDevice
         ? [new KeptFile(Role(session, found), session.File), .. session.Group.KeptFiles()]
         : _group?.KeptFiles() ?? [];
 
-    public bool Shares(string name) => new PciNode(options.SysfsRoot, options.Address).Group is { } group && name.StartsWith(VfioGroupSlot.KeptPrefix(group), StringComparison.Ordinal);
+    public bool Shares(string role) => new PciNode(options.SysfsRoot, options.Address).Group is { } group && role.StartsWith(VfioGroupSlot.RolePrefix(group), StringComparison.Ordinal);
 
     public void Restore(ImmutableArray<PassedDescriptor> files, ImmutableArray<PassedDescriptor> shared)
     {

@@ -11,8 +11,8 @@ namespace BarBroker.Devices.Vfio;
 /// <content>What the devices of a group share is kept over a restart as long as one of them is open, and taken up with the first of them.</content>
 internal sealed partial class VfioGroupSlot
 {
-    /// <summary>What the names begin with that a group's files are kept by.</summary>
-    public static string KeptPrefix(string group) => $"G/{group}/";
+    /// <summary>What the roles of a group's files begin with.</summary>
+    public static string RolePrefix(string group) => $"{group}/";
 
     /// <summary>None: no device of the group is open.</summary>
     public ImmutableArray<KeptFile> KeptFiles()
@@ -47,7 +47,7 @@ internal sealed partial class VfioGroupSlot
 
     private VfioAccess RestoreAccess(ImmutableArray<PassedDescriptor> shared)
     {
-        string prefix = KeptPrefix(_group);
+        string prefix = RolePrefix(_group);
         var own = shared.Where(kept => kept.Name.StartsWith(prefix, StringComparison.Ordinal)).Select(kept => (Part: kept.Name[prefix.Length..], kept.File)).ToList();
         FileDescriptor? Duplicate(string part) => own.Find(kept => kept.Part == part).File?.Duplicate();
         if (own.Find(static kept => kept.Part.StartsWith("iommu", StringComparison.Ordinal)) is { File: not null } iommu)

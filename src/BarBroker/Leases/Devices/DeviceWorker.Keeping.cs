@@ -20,7 +20,7 @@ internal sealed partial class DeviceWorker
     public IDescriptorKeeper? Keeper { get; set; }
 
     /// <summary>See <see cref="IRestorableDevice.Shares"/>.</summary>
-    public bool Shares(string name) => _device is IRestorableDevice device && device.Shares(name);
+    public bool Shares(string name) => _device is IRestorableDevice device && device.Shares(KeptName.SharedRole(name));
 
     private bool Keep(Lease lease, ImmutableArray<ExportedBuffer> buffers) =>
         Keeper!.Keep(KeptName.OfLease(lease.Id), [.. buffers.Select(static b => b.Handle)]);
@@ -39,7 +39,7 @@ internal sealed partial class DeviceWorker
             return;
         foreach (KeptFile file in device.KeptFiles)
         {
-            string name = file.IsShared ? $"{KeptName.SharedPrefix}{file.Role}" : KeptName.OfDevice(_slot.Name, generation, file.Role);
+            string name = file.IsShared ? KeptName.OfShared(file.Role) : KeptName.OfDevice(_slot.Name, generation, file.Role);
             if (Keeper.Keep(name, [file.File]))
                 _kept.Add(name);
         }
@@ -90,7 +90,7 @@ internal sealed partial class DeviceWorker
 
         try
         {
-            device.Restore(kept.Files, kept.Shared);
+            device.Restore(kept.Files, [.. kept.Shared.Select(static f => f with { Name = KeptName.SharedRole(f.Name) })]);
         }
         catch (Exception e)
         {

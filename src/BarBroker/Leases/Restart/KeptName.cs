@@ -9,8 +9,8 @@ namespace BarBroker.Leases;
 internal static class KeptName
 {
     public const string Board = "board";
-    public const string SharedPrefix = "G/";
 
+    private const string SharedPrefix = "G/";
     private const char LeaseLetter = 'L';
     private const char DeviceLetter = 'D';
     private const char ClientLetter = 'C';
@@ -21,6 +21,11 @@ internal static class KeptName
     public static string OfClient(ProcessIdentity process) => string.Create(CultureInfo.InvariantCulture, $"{ClientLetter}{process.Pid}.{process.Key:x}");
 
     public static string OfDevice(string device, int generation, string role) => string.Create(CultureInfo.InvariantCulture, $"{DeviceLetter}{generation}/{role}/{device}");
+
+    /// <summary>Of several devices.</summary>
+    public static string OfShared(string role) => $"{SharedPrefix}{role}";
+
+    public static string SharedRole(string name) => name[SharedPrefix.Length..];
 
     public static bool IsLease(string name) => name.Length > 1 && name[0] == LeaseLetter;
 
