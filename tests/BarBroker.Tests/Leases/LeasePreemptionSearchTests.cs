@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 using System.Numerics;
+using BarBroker.Devices;
 using BarBroker.Leases;
 using BarBroker.Policy;
 using CsCheck;
@@ -41,6 +42,41 @@ public sealed class LeasePreemptionSearchTests
         f.Manager.Uncordon("dev0");
 
         Assert.Equal((LeaseState.Recalled, LeaseState.Active), (f.Get(wide.Id).State, f.Get(other.Id).State));
+    }
+
+    [Fact]
+    public void Preempt_LeaseElsewhereIsRecalled_ItsPlaceIsKeptFromNewcomers()
+    {
+        using var f = new LeaseFixture(Options(), new FakeDevice("dev0", barSize: 4 * Page), new FakeDevice("dev1", barSize: 4 * Page));
+        f.Active(Explicit(Pages(0, 4)) with { Priority = 9 });
+        LeaseInfo goes = f.Active(Explicit(Pages(0, 2)) with { Device = "dev1", Priority = 9 });
+        Task<Grant> boss = Begin(f, Sized(3 * Page) with { Device = "", Priority = 5 }, Owner(Boss));
+
+        f.Manager.Recall(goes.Id, TimeSpan.FromSeconds(1), EndReason.Operator, "");
+
+        // It would only be recalled again, for the one that waits.
+        Assert.Equal(LeaseError.NoRoom, f.Refused(Sized(2 * Page) with { Device = "dev1" }).Error);
+        f.Pass(TimeSpan.FromSeconds(1));
+        f.Pump();
+        Assert.Equal("dev1", Wait(boss).Lease.Device);
+    }
+
+    [Fact]
+    public void Preempt_DeviceRevokedAsAWholeHasRoom_NobodyIsRecalledElsewhere()
+    {
+        using var f = new LeaseFixture(Options(), [
+            new DeviceRegistration(new FakeDevice("dev0", barSize: 4 * Page)),
+            new DeviceRegistration(new FakeDevice("dev1", RevocationDomain.Device, 4 * Page), AllowSharing: true)]);
+        LeaseInfo low = f.Active(Explicit(Pages(0, 4)));
+        LeaseInfo goes = f.Active(Explicit(Pages(0, 1)) with { Device = "dev1" });
+        f.Active(Explicit(Pages(3, 1)) with { Device = "dev1", Priority = 9 });
+        f.Manager.Recall(goes.Id, TimeSpan.FromSeconds(1), EndReason.Operator, "");
+        f.Manager.Cordon("dev1", "");
+
+        Begin(f, Sized(Page) with { Device = "", Priority = 5 }, Owner(Boss));
+
+        // The first page of dev1 would be had for nothing, were it not for the other lease there.
+        Assert.Equal(LeaseState.Active, f.Get(low.Id).State);
     }
 
     /// <summary>Against trying every combination of windows in two small BARs, with leases that hold in both.</summary>
@@ -135,16 +171,16 @@ public sealed class LeasePreemptionSearchTests
 
     private static BufferRequest Named(int bar, ulong first, ulong count) => new(bar, [Pages(first, count)]);
 
-    private static LeaseFixture Fixture(int pages) => new(
-        new LeaseOptions
-        {
-            Rules =
-            [
-                new PolicyRule("boss", PolicyMatch.Everybody with { Users = [new NamedId(Boss, "")] }, Lease: new LeaseRule { MaxPriority = 10, MayPreempt = true, RecallGrace = TimeSpan.FromSeconds(10) }),
-                new PolicyRule("rest", PolicyMatch.Everybody, Lease: new LeaseRule { MaxPriority = 10, RecallGrace = TimeSpan.FromSeconds(10) }),
-            ],
-        },
-        new FakeDevice("dev0", barSize: (ulong)pages * Page));
+    private static LeaseOptions Options() => new()
+    {
+        Rules =
+        [
+            new PolicyRule("boss", PolicyMatch.Everybody with { Users = [new NamedId(Boss, "")] }, Lease: new LeaseRule { MaxPriority = 10, MayPreempt = true, RecallGrace = TimeSpan.FromSeconds(10) }),
+            new PolicyRule("rest", PolicyMatch.Everybody, Lease: new LeaseRule { MaxPriority = 10, RecallGrace = TimeSpan.FromSeconds(10) }),
+        ],
+    };
+
+    private static LeaseFixture Fixture(int pages) => new(Options(), new FakeDevice("dev0", barSize: (ulong)pages * Page));
 
     private sealed record Held(uint Low, uint High, LeaseInfo Lease);
 }

@@ -109,6 +109,8 @@ internal sealed partial class LeaseBook
         SetState(lease, LeaseState.Recalled);
         Requeue(lease);
         Tell(lease, now);
+        // Who waits may have the place now without taking anything from anybody.
+        Wake(lease.Slot);
         return true;
     }
 

@@ -192,7 +192,10 @@ internal sealed partial class LeaseBook
         int kept = turn.KeptCount;
         foreach (LeaseBuffer buffer in named.OfType<LeaseBuffer>())
             turn.Keep(buffer);
-        LeaseBuffer[]? buffers = new PlaceSearch(turn, waiter.Request, l => CostOf(waiter, l, isTaking, now)).Find(named, inTheWay);
+        // Where ending one ends all, what is free is better than a place whose holders alone would cost nothing.
+        bool isFreeBetter = slot.Description.Domain == RevocationDomain.Device && inTheWay.Count == 0 && !slot.IsOtherUsers(waiter.Uid);
+        LeaseBuffer[]? buffers = (isFreeBetter ? new PlaceSearch(turn, waiter.Request, static _ => HolderCost.Never).Find(named, inTheWay) : null)
+            ?? new PlaceSearch(turn, waiter.Request, l => CostOf(waiter, l, isTaking, now)).Find(named, inTheWay);
         turn.KeepOnly(kept);
         return buffers is null ? null : PriceOf(slot, waiter, buffers, isTaking, now);
     }

@@ -75,6 +75,7 @@ internal sealed partial class LeaseBook
         if (end < lease.LifeDeadline)
             SetEndOfLife(lease, end);
         Requeue(lease);
+        Wake(lease.Slot);
         return false;
     }
 

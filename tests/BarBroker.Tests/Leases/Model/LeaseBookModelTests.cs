@@ -8,7 +8,7 @@ namespace BarBroker.Tests.Leases.Model;
 
 /// <summary>
 /// Random histories against the model. STEPS in the environment says how many operations; a failure prints the shortest history found and the seed. REPLAY runs the one
-/// history that it holds, as it was printed.
+/// history that it holds, as it was printed, and prints what there is after each step.
 /// </summary>
 public sealed class LeaseBookModelTests
 {
@@ -23,7 +23,7 @@ public sealed class LeaseBookModelTests
     {
         if (Environment.GetEnvironmentVariable("REPLAY") is { } text)
         {
-            if (Run(Operation.Parse(text), new Tally()) is { } failure)
+            if (Run(Operation.Parse(text), new Tally(), Console.Error.WriteLine) is { } failure)
                 throw failure;
             return;
         }
@@ -52,13 +52,24 @@ public sealed class LeaseBookModelTests
         TestContext.Current.TestOutputHelper?.WriteLine($"{done} operations in {watch.Elapsed.TotalSeconds:0} s, {done / watch.Elapsed.TotalSeconds:0} a second: {tally}");
     }
 
-    private static Exception? Run(IReadOnlyList<Operation> history, Tally tally)
+    private static Exception? Run(IReadOnlyList<Operation> history, Tally tally, Action<string>? print = null)
     {
         try
         {
             using var world = new ModelWorld(tally);
             foreach (Operation operation in history)
-                world.Step(operation);
+            {
+                print?.Invoke($"{operation}");
+                try
+                {
+                    world.Step(operation);
+                }
+                finally
+                {
+                    print?.Invoke(world.ToString());
+                }
+            }
+
             world.Finish();
             return null;
         }

@@ -40,6 +40,9 @@ internal sealed partial class ModelWorld
         }
 
         Assert.Equal(grace, (long)info.RecallRemaining!.Value.TotalMilliseconds);
+        // While a policy is applied, the waiters come first: what it says of the lease then changes nothing any more.
+        if (_isApplying && due <= lease.RecallDeadline)
+            lease.RecallDeadline = ModelLease.Never;
         ExpectRecall(lease, grace, EndReason.Preempted);
     }
 
@@ -52,6 +55,12 @@ internal sealed partial class ModelWorld
             Assert.True(
                 _granted.Count > 0 || preempting.Any(w => MayPreempt(w) && victim.Priority < w.Priority && IsInTheWay(victim, w, places[w.Name])),
                 $"{victim.Id} is preempted, and in nobody's way");
+        }
+
+        foreach (ModelWaiter waiter in _isApplying ? [] : preempting)
+        {
+            ModelLease? stays = _leases.Find(l => l.Live && l.Device == places[waiter.Name].Device && Math.Min(l.RecallDeadline, l.LifeDeadline) > waiter.Due && ReachesInto(l, waiter, places[waiter.Name]));
+            Assert.True(stays is null, $"{stays?.Id} stays in the place that {waiter.Name} preempts");
         }
 
         ModelWaiter[] begun = [.. preempting.Where(w => !(_places.GetValueOrDefault(w.Name) is { HasPreempted: true } before && before.IsSamePlace(places[w.Name])))];

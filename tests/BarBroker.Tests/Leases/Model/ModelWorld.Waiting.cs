@@ -12,7 +12,7 @@ internal sealed partial class ModelWorld
     /// <summary>Those that were granted since the last comparison, and may have preempted before.</summary>
     private readonly List<ModelWaiter> _granted = [];
 
-    /// <summary>Those that came behind them, by device.</summary>
+    /// <summary>Those that came behind some that wait no more, by device: what was kept for these in between is not to be seen.</summary>
     private readonly HashSet<(int Device, string Waiter)> _overtaken = [];
 
     private int _names;
@@ -34,11 +34,16 @@ internal sealed partial class ModelWorld
             Assert.True(waiter.Request.Device.Length == 0 || waiter.Request.Device == info.Device, "another device than the one asked for");
             _tally.Count(Deed.WaitGranted);
             ModelLease lease = Adopt(info, waiter.Request, device, waiter.Owner, waiter.Terms, Behind(device, waiter.Priority, waiter), null);
-            foreach (int d in waiter.Devices)
-                _overtaken.UnionWith(Behind(d, waiter.Priority, waiter).Select(behind => (d, behind)));
+            NoteOvertaken(waiter);
             foreach (PendingCall call in waiter.Calls)
                 Attach(lease, call);
         }
+    }
+
+    private void NoteOvertaken(ModelWaiter gone)
+    {
+        foreach (int d in gone.Devices)
+            _overtaken.UnionWith(Behind(d, gone.Priority, gone).Select(behind => (d, behind)));
     }
 
     /// <summary>Who does not wait any more, and was granted nothing, was refused, and for a reason.</summary>
@@ -55,6 +60,7 @@ internal sealed partial class ModelWorld
             }
 
             _waiters.Remove(waiter);
+            NoteOvertaken(waiter);
             foreach (PendingCall call in waiter.Calls)
             {
                 LeaseException refusal = call.Refusal();

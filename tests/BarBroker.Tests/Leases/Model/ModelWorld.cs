@@ -175,6 +175,14 @@ internal sealed partial class ModelWorld : IDisposable
         Assert.All(_resets, r => CheckReset(r, mustBeAnswered: true));
     }
 
+    /// <summary>What the manager says of devices, leases and waiters.</summary>
+    public override string ToString() => string.Join('\n', Manager.Devices().Select(static d => $"    {d.Name} {d.State}")
+        .Concat(Manager.List(LeaseFilter.All).Select(l => $"    {l.Id} {l.Device} {l.State} uid {l.Owner.Uid} priority {l.Priority} {l.PolicyRule} {l.Access} {Describe(l.Buffers)} left {l.Remaining?.TotalMilliseconds} recall {l.RecallReason} {l.RecallRemaining?.TotalMilliseconds} life {l.LifetimeRemaining?.TotalMilliseconds}"))
+        .Concat(Manager.Waiting(LeaseFilter.All).Select(w => $"    {w.Labels[ModelWaiter.Label]} {w.Device} #{w.Position} uid {w.Owner.Uid} priority {w.Priority} {w.PolicyRule} {w.Access} wants {string.Join(", ", w.Buffers.Select(static b => $"{b.Bar}:{b.Size / Page}{string.Join("+", b.Ranges)}"))} left {w.Remaining.TotalMilliseconds} place {Describe(w.Kept)}{(w.HasPreempted ? " preempts" : "")}")));
+
+    private static string Describe(IEnumerable<LeaseBuffer> buffers) =>
+        string.Join(", ", buffers.Select(static b => $"{b.Bar}:{string.Join('+', b.Ranges.Select(static r => $"{r.Offset / Page}-{(r.End / Page) - 1}"))}"));
+
     public void Dispose()
     {
         foreach (ModelReset reset in _resets)
