@@ -11,7 +11,7 @@ namespace BarBroker.Leases;
 /// <remarks>
 /// It only puts the parts together: <see cref="LeaseBook"/> decides, one <see cref="DeviceWorker"/> a device acts, on an executor of its own.
 /// </remarks>
-internal sealed class LeaseManager : IAsyncDisposable
+internal sealed partial class LeaseManager : IAsyncDisposable
 {
     private static readonly TimeSpan LastPatience = TimeSpan.FromSeconds(1);
 
@@ -101,26 +101,6 @@ internal sealed class LeaseManager : IAsyncDisposable
             throw new InvalidOperationException("the lease manager was started before");
         for (int i = 0; i < _workers.Length; i++)
             _book.Start(_book.Slots[i], _executors(_book.Slots[i].Name, _workers[i].Run));
-    }
-
-    /// <summary>Other bounds and rules for what is asked from now on; what lives is left as it is.</summary>
-    public void Reconfigure(LeaseOptions options)
-    {
-        _options = options;
-        _policy = new LeasePolicy(options);
-        _book.Reconfigure(options);
-    }
-
-    /// <summary>
-    /// Decides anew about every living lease by the policy in force: what it does not allow ends (Policy), after the grace that the lease was granted with, and the rest
-    /// lives no longer than the new terms say. What waits goes on by the new terms, or is refused. Quotas take nothing away. Returns how many leases end.
-    /// </summary>
-    public int ApplyPolicy()
-    {
-        _applied = _policy;
-        // First what waits: what is granted meanwhile lives by the time that is listed.
-        ApplyPolicy(_book.WaitingNow());
-        return _book.Living().Count(ApplyPolicy);
     }
 
     /// <summary>Completes when every device was tried to be opened once, whatever came of it.</summary>
@@ -306,88 +286,6 @@ internal sealed class LeaseManager : IAsyncDisposable
     {
         Refused?.Invoke(request, owner, refusal);
         return false;
-    }
-
-    private LeaseTerms Admit(ref AcquireRequest request, LeaseOwner owner)
-    {
-        try
-        {
-            request = PoolRequest.Resolve(request, _pools);
-            AcquireValidator.Check(request);
-            LeaseTerms terms = _policy.Decide(request, owner);
-            _rates.Take(owner.Uid, terms);
-            return terms;
-        }
-        catch (LeaseException refusal)
-        {
-            Metrics.Refused(refusal);
-            throw;
-        }
-    }
-
-    /// <summary>
-    /// A policy that came between the decision and the registration may have been applied before the lease was there: then that is done here. (It is seen here, because
-    /// it was set before the book's lock was taken to list what lives.)
-    /// </summary>
-    private void AfterRegistering(Claim claim, LeaseTerms terms)
-    {
-        if (terms.Policy == _policy || _applied != _policy)
-            return;
-        if (claim is Waiter waiter)
-            ApplyPolicy([waiter]);
-        else
-            ApplyPolicy((Lease)claim);
-    }
-
-    /// <summary>How many living leases a policy would not grant to their owners any more.</summary>
-    public int CountForbidden(LeaseOptions options)
-    {
-        var policy = new LeasePolicy(options);
-        return _book.Living().Count(IsForbidden);
-
-        bool IsForbidden(Lease lease)
-        {
-            try
-            {
-                policy.Decide(LeaseBook.RequestOf(lease), lease.Owner.Owner);
-                return false;
-            }
-            catch (LeaseException)
-            {
-                return true;
-            }
-        }
-    }
-
-    private void ApplyPolicy(ImmutableArray<Waiter> waiters)
-    {
-        var decisions = new List<(Waiter, LeaseTerms?, LeaseException?)>(waiters.Length);
-        foreach (Waiter waiter in waiters)
-        {
-            try
-            {
-                decisions.Add((waiter, _policy.Decide(waiter.Request, waiter.Owner.Owner), null));
-            }
-            catch (LeaseException refusal)
-            {
-                decisions.Add((waiter, null, refusal));
-            }
-        }
-
-        _book.Adopt(decisions);
-    }
-
-    /// <summary>What a policy asks of a process is read here, outside of the book's lock.</summary>
-    private bool ApplyPolicy(Lease lease)
-    {
-        try
-        {
-            return _book.Adopt(lease, _policy.Decide(LeaseBook.RequestOf(lease), lease.Owner.Owner));
-        }
-        catch (LeaseException refusal)
-        {
-            return _book.EndByPolicy(lease, refusal.Message);
-        }
     }
 
     private Task StopAsync()
