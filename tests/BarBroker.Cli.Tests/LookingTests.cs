@@ -89,6 +89,18 @@ public sealed class LookingTests(BrokerFixture fixture) : CliTestBase(fixture)
         Assert.Equal(128 + Interrupt, (await watch.WaitAsync()).Status);
     }
 
+    [Theory]
+    [InlineData("lease list --watch --interval 100ms")]
+    [InlineData("-o jsonl device list --watch --interval 100ms")]
+    [InlineData("lease watch")]
+    public async Task Endless_NobodyReadsIt_EndsAsByAPipeSignal(string command)
+    {
+        var endless = Own(Barctl.StartProgram("bash", Broker.RuntimeDirectory, "-c", $"{Barctl.Built} {command} | true; exit ${{PIPESTATUS[0]}}"));
+
+        var (status, _, error) = await endless.WaitAsync();
+        Assert.Equal((128 + 13, ""), (status, error));
+    }
+
     [Fact]
     public async Task LeaseWatch_Selectors_ShowOnlyTheirs()
     {

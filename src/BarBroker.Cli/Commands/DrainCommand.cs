@@ -57,7 +57,12 @@ internal static class DrainCommand
     private static async Task<int> BeginAsync(DrainDeviceRequest request, OperatorConnection connection, CancellationToken cancellation)
     {
         using var call = connection.Service.DrainDevice(request, cancellationToken: cancellation);
-        await call.ResponseStream.MoveNext(cancellation);
+        if (!await call.ResponseStream.MoveNext(cancellation))
+        {
+            Failure.Say($"the broker said nothing of the drain of {request.Device}: see 'barctl device show {request.Device}'");
+            return ExitCode.Failed;
+        }
+
         TellGoingOn(request.Device, call.ResponseStream.Current.Progress);
         return ExitCode.Done;
     }

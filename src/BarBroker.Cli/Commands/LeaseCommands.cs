@@ -2,6 +2,7 @@
 
 using System.CommandLine;
 using BarBroker.Cli.Output;
+using BarBroker.Cli.Running;
 
 namespace BarBroker.Cli.Commands;
 
@@ -59,6 +60,7 @@ internal static class LeaseCommands
             {
                 var printer = GlobalOptions.PrinterOf(parsed);
                 var selector = selectors.From(parsed);
+                LostReader.EndsTheProcess();
                 await foreach (var (lease, device) in view.WatchAsync(cancellation))
                 {
                     if ((lease is not null && Selectors.Matches(selector, lease)) || (device is not null && Selectors.Matches(selector, device)))

@@ -58,16 +58,18 @@ internal sealed class OperatorAction
                 Count(lease);
                 break;
             case V1.ResetDeviceResponse reset:
-                _outcome = string.Create(CultureInfo.InvariantCulture, $"done, {reset.Ended} leases ended by it");
+                _outcome = string.Create(CultureInfo.InvariantCulture, $"done, {Leases(reset.Ended)} ended by it");
                 break;
             case V1.ReloadResponse { Faults.Count: > 0 } faulty:
                 _outcome = Shorten($"faulty, nothing has changed: {faulty.Faults[0].Message}");
                 break;
             case V1.ReloadResponse reload:
-                _outcome = Shorten(string.Create(CultureInfo.InvariantCulture, $"in force: {string.Join(", ", reload.Changed)}; {reload.Ended} leases end"));
+                _outcome = Shorten(string.Create(CultureInfo.InvariantCulture, $"in force: {string.Join(", ", reload.Changed)}; to end: {Leases(reload.Ended)}"));
                 break;
         }
     }
+
+    private static string Leases(uint count) => count == 1 ? "1 lease" : string.Create(CultureInfo.InvariantCulture, $"{count} leases");
 
     private static string Grace(Google.Protobuf.WellKnownTypes.Duration? grace) =>
         grace is { Seconds: > 0 } or { Nanos: > 0 } ? string.Create(CultureInfo.InvariantCulture, $", grace {grace.Seconds + (grace.Nanos / 1e9):0.###} s") : "";
