@@ -21,12 +21,12 @@ internal sealed record EarlierLeases(ImmutableArray<EarlierLease> Leases, string
             leases[lease.Lease.Epoch] = lease;
         }
 
-        // What the database has already is there twice, and as old as it or newer.
+        // What the database has already is there twice. The later one counts.
         foreach (var (run, entries) in ahead)
         {
             foreach (var entry in entries)
             {
-                if (entry.Lease is { } lease)
+                if (entry.Lease is { } lease && (leases.GetValueOrDefault(lease.Epoch)?.Marks.NotedAt ?? 0) <= entry.Marks.NotedAt)
                 {
                     leases[lease.Epoch] = new EarlierLease(lease, entry.Marks, run.BootId);
                 }

@@ -99,7 +99,8 @@ internal static class EntryCodec
         }
     }
 
-    private static uint Checksum(ReadOnlySpan<byte> bytes)
+    /// <summary>CRC-32C.</summary>
+    public static uint Checksum(ReadOnlySpan<byte> bytes)
     {
         uint crc = uint.MaxValue;
         while (bytes.Length >= sizeof(ulong))

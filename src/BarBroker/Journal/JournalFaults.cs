@@ -10,8 +10,11 @@ internal static class JournalFaults
 {
     // Result codes of SQLite (sqlite3.h).
     private const int Error = 1;
+    private const int ReadOnly = 8;
     private const int InputOutput = 10;
     private const int Corrupt = 11;
+    private const int Full = 13;
+    private const int CannotOpen = 14;
     private const int NotADatabase = 26;
 
     /// <summary>It will not get better by trying again: the file is no good.</summary>
@@ -24,6 +27,10 @@ internal static class JournalFaults
         _ => false,
     };
 
+    /// <summary>The file may be good, and cannot be written.</summary>
+    public static bool IsOfTheDisk(Exception exception) =>
+        exception is IOException or UnauthorizedAccessException or SqliteException { SqliteErrorCode: ReadOnly or InputOutput or Full or CannotOpen };
+
     /// <summary>Met while answering: the question may be at fault, too, and no question may cost the journal.</summary>
     public static bool IsOfTheFile(Exception exception) => exception is SqliteException { SqliteErrorCode: InputOutput or Corrupt or NotADatabase };
 
@@ -32,9 +39,9 @@ internal static class JournalFaults
         ? sqlite.SqliteErrorCode switch
         {
             5 or 6 => "another process has it open",
-            8 => "it is read-only",
-            13 => "the disk is full",
-            14 => "it cannot be opened",
+            ReadOnly => "it is read-only",
+            Full => "the disk is full",
+            CannotOpen => "it cannot be opened",
             InputOutput => $"the disk fails ({sqlite.SqliteExtendedErrorCode})",
             Corrupt or NotADatabase => "it is damaged",
             _ => sqlite.Message,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+using System.Collections.Immutable;
 using System.Globalization;
 using BarBroker.Linux;
 
@@ -10,6 +11,9 @@ internal sealed class JournalFile(string directory)
 {
     /// <summary>Files that are set aside, the newest ones.</summary>
     private const int Kept = 3;
+
+    /// <summary>Of the files that the database is made of.</summary>
+    public static readonly ImmutableArray<string> Suffixes = ["-wal", ""];
 
     private FileIdentity? _opened;
 
@@ -30,7 +34,7 @@ internal sealed class JournalFile(string directory)
         int[] before = [.. Numbers().Order()];
         string aside = Name(before.LastOrDefault() + 1);
         string? moved = null;
-        foreach (string suffix in new[] { "-wal", "" })
+        foreach (string suffix in Suffixes)
         {
             if (File.Exists(Path + suffix))
             {

@@ -24,4 +24,7 @@ internal static partial class JournalLog
 
     [LoggerMessage(EventId = 506, Level = LogLevel.Warning, Message = "{Path}, which an earlier run left with entries for the journal, cannot be read: {Error}")]
     public static partial void Unreadable(ILogger log, string path, string error);
+
+    [LoggerMessage(EventId = 507, Level = LogLevel.Warning, Message = "The journal {Path} cannot be written now. The {Count} records of leases in it were read from a copy")]
+    public static partial void ReadFromCopy(ILogger log, string path, int count);
 }

@@ -6,7 +6,7 @@ namespace BarBroker.Journal;
 internal static class JournalSchema
 {
     /// <summary>Of the tables below; a file with another one is set aside.</summary>
-    public const long Version = 2;
+    public const long Version = 3;
 
     /// <summary>
     /// WAL with synchronous=NORMAL: a commit is a write(2), which the end of the process does not undo; the disk is synced only when the log is moved into the file. A power
@@ -31,7 +31,7 @@ internal static class JournalSchema
     /// <summary>
     /// Times: wall is milliseconds of Unix time, for people. Everything else is CLOCK_BOOTTIME in nanoseconds, of the boot that the run names, and a run's age_offset added to it
     /// gives a time that only grows over all runs: the machine being off does not count. A lease's message is the wire's barbroker.v1.Lease; ended is the sequence of
-    /// its last entry; record is a barbroker.record.v1.LeaseRecord.
+    /// its last entry; record is a barbroker.record.v1.LeaseRecord. The checksum is of both: SQLite has none of its own.
     /// </summary>
     public const string Create = """
         CREATE TABLE runs (
@@ -43,20 +43,25 @@ internal static class JournalSchema
           labels TEXT NOT NULL, request_id TEXT NOT NULL, policy_rule TEXT NOT NULL, priority INTEGER NOT NULL, ttl INTEGER NOT NULL, hang_limit INTEGER,
           recall_grace INTEGER NOT NULL, granted INTEGER NOT NULL, ttl_deadline INTEGER NOT NULL, ticket_deadline INTEGER, life_deadline INTEGER,
           recall_deadline INTEGER, fetched INTEGER NOT NULL, state INTEGER NOT NULL, end_reason INTEGER NOT NULL, end_detail TEXT NOT NULL, ended INTEGER,
-          message BLOB NOT NULL, record BLOB);
+          message BLOB NOT NULL, record BLOB, checksum INTEGER);
         CREATE INDEX leases_ended ON leases (ended);
         CREATE TABLE events (
           seq INTEGER PRIMARY KEY AUTOINCREMENT, run INTEGER NOT NULL, wall INTEGER NOT NULL, boot INTEGER NOT NULL, kind INTEGER NOT NULL, lease TEXT, epoch INTEGER,
           device TEXT, uid INTEGER, gid INTEGER, pid INTEGER, comm TEXT, actor_uid INTEGER, actor_gid INTEGER, actor_pid INTEGER, actor_comm TEXT,
           action TEXT NOT NULL, reason INTEGER NOT NULL, count INTEGER NOT NULL, policy_rule TEXT NOT NULL, detail TEXT NOT NULL);
         CREATE INDEX events_lease ON events (lease) WHERE lease IS NOT NULL;
-        PRAGMA user_version = 2;
+        PRAGMA user_version = 3;
         """;
 
-    /// <summary>From version 1, whose leases have nothing that they could be taken up again by.</summary>
-    public const string Upgrade = """
+    /// <summary>From version 1. The leases of versions before this one have nothing that they could be taken up again by, or nothing that proves that it is as it was written.</summary>
+    public const string UpgradeFrom1 = """
         ALTER TABLE leases ADD COLUMN record BLOB;
-        PRAGMA user_version = 2;
+        """;
+
+    /// <summary>From version 2.</summary>
+    public const string UpgradeFrom2 = """
+        ALTER TABLE leases ADD COLUMN checksum INTEGER;
+        PRAGMA user_version = 3;
         """;
 
     public const string InsertRun = """
@@ -70,7 +75,7 @@ internal static class JournalSchema
 
     public const string InsertLease = """
         INSERT OR REPLACE INTO leases (epoch, id, run, device, generation, buffers, access, memory_attribute, uid, gid, pid, comm, labels, request_id, policy_rule, priority, ttl,
-          hang_limit, recall_grace, granted, ttl_deadline, ticket_deadline, life_deadline, recall_deadline, fetched, state, end_reason, end_detail, ended, message, record)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31)
+          hang_limit, recall_grace, granted, ttl_deadline, ticket_deadline, life_deadline, recall_deadline, fetched, state, end_reason, end_detail, ended, message, record, checksum)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32)
         """;
 }

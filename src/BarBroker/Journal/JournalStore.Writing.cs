@@ -96,16 +96,23 @@ internal sealed partial class JournalStore
         return left.Count;
     }
 
-    /// <summary>The records of all leases that have no end.</summary>
+    /// <summary>The records of all leases that have no end, but for those of earlier versions of the broker.</summary>
+    /// <exception cref="InvalidDataException">One is not as it was written.</exception>
     public List<EarlierLease> Unended()
     {
-        using var find = new Statement(_connection, "SELECT leases.message, leases.record, runs.boot_id FROM leases JOIN runs ON runs.id = leases.run WHERE leases.ended IS NULL ORDER BY leases.epoch");
+        using var find = new Statement(_connection, "SELECT leases.message, leases.record, leases.checksum, runs.boot_id, leases.id FROM leases JOIN runs ON runs.id = leases.run WHERE leases.ended IS NULL AND leases.checksum IS NOT NULL ORDER BY leases.epoch");
         using var found = find.Read();
         var leases = new List<EarlierLease>();
         while (found.Read())
         {
-            var marks = found.IsDBNull(1) ? default : LeaseRecord.Parser.ParseFrom(found.GetFieldValue<byte[]>(1)).ToMarks();
-            leases.Add(new EarlierLease(V1.Lease.Parser.ParseFrom(found.GetFieldValue<byte[]>(0)), marks, found.GetString(2)));
+            byte[] message = found.GetFieldValue<byte[]>(0);
+            byte[] record = found.IsDBNull(1) ? [] : found.GetFieldValue<byte[]>(1);
+            if (found.GetInt64(2) != Checksum(message, record))
+            {
+                throw new InvalidDataException($"it is damaged: the record of lease {found.GetString(4)} is not what was written");
+            }
+
+            leases.Add(new EarlierLease(V1.Lease.Parser.ParseFrom(message), LeaseRecord.Parser.ParseFrom(record).ToMarks(), found.GetString(3)));
         }
 
         return leases;
@@ -146,6 +153,8 @@ internal sealed partial class JournalStore
     private void Insert(long run, JournalEntry entry, V1.Lease lease, long? ended)
     {
         var marks = entry.Marks;
+        byte[] message = lease.ToByteArray();
+        byte[] record = marks.ToRecord().ToByteArray();
         _insertLease.Bind(1, (long)lease.Epoch).Bind(2, lease.Id).Bind(3, run).Bind(4, lease.Device).Bind(5, marks.Generation).Bind(6, LeaseEntries.Text(lease.Buffers))
             .Bind(7, (long)lease.Access).Bind(8, (long)lease.MemoryAttribute);
         Bind(_insertLease, 9, lease.Owner);
@@ -154,7 +163,7 @@ internal sealed partial class JournalStore
             .Bind(19, marks.RecallGrace.Ticks * NanosecondsPerTick).Bind(20, marks.GrantedAt).Bind(21, marks.TtlDeadline)
             .Bind(22, marks.TicketDeadline == 0 ? null : marks.TicketDeadline).Bind(23, NullIfNever(marks.LifeDeadline)).Bind(24, NullIfNever(marks.RecallDeadline))
             .Bind(25, marks.Fetched ? 1 : 0).Bind(26, (long)lease.State).Bind(27, (long)lease.EndReason).Bind(28, lease.EndDetail).Bind(29, ended)
-            .Bind(30, lease.ToByteArray()).Bind(31, marks.ToRecord().ToByteArray())
+            .Bind(30, message).Bind(31, record).Bind(32, Checksum(message, record))
             .Run();
     }
 
@@ -166,6 +175,8 @@ internal sealed partial class JournalStore
 
     private static void Bind(Statement statement, int first, V1.Owner? owner) =>
         statement.Bind(first, owner?.Uid).Bind(first + 1, owner?.Gid).Bind(first + 2, owner?.Pid).Bind(first + 3, owner?.Comm);
+
+    private static long Checksum(byte[] message, byte[] record) => (long)(((ulong)EntryCodec.Checksum(message) << 32) | EntryCodec.Checksum(record));
 
     private static string? NullIfEmpty(string text) => text.Length > 0 ? text : null;
 

@@ -23,7 +23,7 @@ internal sealed partial class JournalStore : IDisposable
         _begin = new Statement(connection, "BEGIN IMMEDIATE");
         _commit = new Statement(connection, "COMMIT");
         _insertEvent = new Statement(connection, JournalSchema.InsertEvent, 20);
-        _insertLease = new Statement(connection, JournalSchema.InsertLease, 31);
+        _insertLease = new Statement(connection, JournalSchema.InsertLease, 32);
         _markWritten = new Statement(connection, "UPDATE runs SET written = $2 WHERE id = $1", 2);
     }
 
@@ -73,9 +73,9 @@ internal sealed partial class JournalStore : IDisposable
             return;
         }
 
-        if (version == 1)
+        if (version is 1 or 2)
         {
-            Statement.Run(connection, $"BEGIN IMMEDIATE; {JournalSchema.Upgrade} COMMIT");
+            Statement.Run(connection, $"BEGIN IMMEDIATE; {(version == 1 ? JournalSchema.UpgradeFrom1 : "")} {JournalSchema.UpgradeFrom2} COMMIT");
             version = JournalSchema.Version;
         }
 

@@ -248,7 +248,7 @@ internal sealed partial class JournalWriter
         Interlocked.Increment(ref _errors);
         string text = JournalFaults.Text(exception);
         Close();
-        TellEarlier(null, text);
+        TellEarlier(exception, text);
         if (JournalFaults.IsDamage(exception, again: _failures > 0) && !_setAsideBefore && TrySetAside(text))
         {
             _setAsideBefore = true;

@@ -69,6 +69,45 @@ internal sealed partial class JournalWriter
         }
     }
 
+    /// <summary>The database cannot be opened, and that may last.</summary>
+    private void TellEarlier(Exception exception, string problem)
+    {
+        if (!_earlier.Task.IsCompleted)
+        {
+            TellEarlier(JournalFaults.IsOfTheDisk(exception) ? ReadCopy() : null, problem);
+        }
+    }
+
+    /// <summary>SQLite writes to what it reads, be it only locks. Where the disk takes nothing, it is given a copy in memory.</summary>
+    private List<EarlierLease>? ReadCopy()
+    {
+        string copy = System.IO.Path.Combine(_runtimeDirectory, "journal.copy");
+        try
+        {
+            foreach (string suffix in JournalFile.Suffixes.Where(suffix => File.Exists(Path + suffix)))
+            {
+                File.Copy(Path + suffix, copy + suffix, overwrite: true);
+            }
+
+            using var store = JournalStore.Open(copy);
+            var records = store.Unended();
+            JournalLog.ReadFromCopy(_log, Path, records.Count);
+            return records;
+        }
+        catch (Exception exception)
+        {
+            JournalLog.Unreadable(_log, Path, JournalFaults.Text(exception));
+            return null;
+        }
+        finally
+        {
+            foreach (string suffix in JournalFile.Suffixes)
+            {
+                File.Delete(copy + suffix);
+            }
+        }
+    }
+
     /// <summary>What earlier runs had no time to write, in the order of the runs.</summary>
     private List<(string Path, RunIdentity Run, List<JournalEntry> Entries)> ReadAhead()
     {

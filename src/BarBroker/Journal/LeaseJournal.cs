@@ -53,11 +53,11 @@ internal sealed class LeaseJournal : ILeaseObserver, IDisposable
         }
 
         var record = lease.ToWire();
-        _writer.Add(LeaseEntries.Event(LeaseEntries.KindOf(lease), record), record, lease.Marks);
+        Add(LeaseEntries.Event(LeaseEntries.KindOf(lease), record), record, lease);
     }
 
     /// <summary>The record alone, before anything of the lease leaves the broker.</summary>
-    public void LeaseRecorded(LeaseInfo lease) => _writer.Add(new V1.HistoryEvent(), lease.ToWire(), lease.Marks);
+    public void LeaseRecorded(LeaseInfo lease) => Add(new V1.HistoryEvent(), lease.ToWire(), lease);
 
     public void DeviceChanged(DeviceInfo device)
     {
@@ -104,6 +104,14 @@ internal sealed class LeaseJournal : ILeaseObserver, IDisposable
     {
         _metrics.Dispose();
         _writer.Dispose();
+    }
+
+    private void Add(V1.HistoryEvent what, V1.Lease record, LeaseInfo lease)
+    {
+        _writer.Add(what, record, lease.Marks);
+
+        // In this order: a crash in between leaves a record that is later than the board says, which is as good.
+        lease.Place?.Recorded(lease.Epoch, lease.Marks.NotedAt);
     }
 
     private void Refused(LeaseOwner owner, string action, string device, LeaseException refusal)

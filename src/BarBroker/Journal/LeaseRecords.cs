@@ -28,6 +28,7 @@ internal static class LeaseRecords
             Fetched = marks.Fetched,
             NamesRanges = marks.NamesRanges,
             Generation = marks.Generation,
+            NotedAt = marks.NotedAt,
             ProcessPid = marks.Process.Pid,
             ProcessKey = marks.Process.Key,
         };
@@ -55,6 +56,7 @@ internal static class LeaseRecords
         record.Fetched,
         record.Generation)
     {
+        NotedAt = record.NotedAt,
         LifeNotice = record.LifeNotice,
         EndingAt = record.EndingAt,
         StuckAt = record.StuckAt,

@@ -204,6 +204,7 @@ internal sealed class Lease(ulong epoch, DeviceSlot slot, OwnerRecord owner, Acq
         PoolSlot = PoolSlot,
         Marks = new LeaseMarks(RequestId, GrantedAt, TtlDeadline, TicketDeadline, LifeDeadline, RecallDeadline, Terms.RecallGrace, Fetched, Slot.Generation)
         {
+            NotedAt = now,
             LifeNotice = LifeNotice,
             EndingAt = EndingAt,
             StuckAt = StuckAt,
@@ -213,6 +214,7 @@ internal sealed class Lease(ulong epoch, DeviceSlot slot, OwnerRecord owner, Acq
             Process = Owner.Owner.Process,
             Files = Files,
         },
+        Place = Place,
         StuckFor = State == LeaseState.Stuck ? clock.Span(Math.Max(0, now - StuckAt)) : null,
         Escalations = ToInfo(Escalations, clock, now),
     };

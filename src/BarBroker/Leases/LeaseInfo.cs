@@ -49,6 +49,9 @@ internal sealed record LeaseInfo(
     /// <summary>For the journal.</summary>
     public LeaseMarks Marks { get; init; }
 
+    /// <summary>On the board; null where there is none, or not any more.</summary>
+    public BoardPlace? Place { get; init; }
+
     /// <summary>This change was recorded already, see <see cref="ILeaseObserver.LeaseRecorded"/>.</summary>
     public bool IsRecorded { get; init; }
 

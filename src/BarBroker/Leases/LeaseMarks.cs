@@ -22,6 +22,9 @@ internal readonly record struct LeaseMarks(
     bool Fetched,
     int Generation)
 {
+    /// <summary>When this was noted: of two records of a lease, the one that counts is the later one.</summary>
+    public long NotedAt { get; init; }
+
     /// <summary>When the end of its lifetime is announced; <see cref="Deadline.Never"/> if it is not, or was.</summary>
     public long LifeNotice { get; init; } = Deadline.Never;
 

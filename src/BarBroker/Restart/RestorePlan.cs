@@ -156,6 +156,11 @@ internal sealed class RestorePlan
                 Doubt($"lease {id} was there, and the journal has no record of it");
                 Lose(entry, files);
             }
+            else if (record.Marks.NotedAt < entry.NotedAt)
+            {
+                Doubt($"the last record of lease {id} is missing in the journal, which has an older one");
+                Lose(entry, files);
+            }
             else if (record.Marks.Files.IsDefaultOrEmpty)
             {
                 // Its buffers were just being made: they may be kept, and nobody was given them.

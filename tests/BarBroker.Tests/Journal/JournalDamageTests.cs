@@ -167,6 +167,89 @@ public sealed class JournalDamageTests : JournalTestBase
     }
 
     [Fact]
+    public async Task Earlier_ARecordIsNotWhatWasWritten_NothingOfTheFileIsBelieved()
+    {
+        await FillAsync();
+        var writer = Start();
+        var lease = Acquire();
+        await ReadAsync(writer);
+        writer.Dispose();
+
+        // One that is well-formed all the same: SQLite finds nothing wrong with it.
+        Select(Database, "UPDATE leases SET message = CAST(substr(message, 1, length(message) - 1) || x'05' AS BLOB) WHERE ended IS NULL");
+        Assert.Equal(["ok"], Select(Database, "PRAGMA quick_check(1)"));
+
+        var journal = Start();
+        var earlier = await Wait.For(journal.Earlier, "what is known of earlier leases");
+
+        Assert.Empty(earlier.Leases);
+        Assert.Contains($"the record of lease {lease.Id} is not what was written", earlier.Problem, StringComparison.Ordinal);
+        Assert.True(File.Exists($"{Database}.corrupt-1"));
+    }
+
+    [Fact]
+    public async Task Earlier_DiskIsReadOnly_TheRecordsAreReadAllTheSame()
+    {
+        Assert.SkipUnless(Users.EffectiveUid == 0, "a disk of its own takes root");
+        var (status, output) = NativeProgram.Run("mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", State);
+        Assert.SkipUnless(status == 0, $"no tmpfs can be mounted here: {output}");
+        try
+        {
+            Logs.Expect(Failing);
+            var writer = Start();
+            var lease = Acquire();
+            await ReadAsync(writer);
+            writer.Dispose();
+            Assert.Equal(0, NativeProgram.Run("mount", "-o", "remount,ro", State).Status);
+
+            var journal = Start();
+            var earlier = await Wait.For(journal.Earlier, "what is known of earlier leases");
+
+            Assert.Equal([lease.Id], earlier.Leases.Select(static record => record.Lease.Id));
+            Assert.True(Logs.Contains(507));
+            Assert.Empty(System.IO.Directory.GetFiles(Run, "journal.copy*"));
+            await Wait.Until(() => journal.Status().Problem.Length > 0, "the problem is told");
+            var next = Acquire();
+
+            Assert.Equal(0, NativeProgram.Run("mount", "-o", "remount,rw", State).Status);
+            await WaitForAsync(journal, entries => entries.Any(entry => Tells(entry, V1.HistoryKind.Granted, next.Id)), "what waited is written");
+            journal.Dispose();
+        }
+        finally
+        {
+            NativeProgram.Run("umount", "-l", State);
+        }
+    }
+
+    [Fact]
+    public async Task Earlier_OfAnEarlierVersion_HistoryStaysAndNoRecordIsBelieved()
+    {
+        var writer = Start();
+        var lease = Acquire();
+        await ReadAsync(writer);
+        writer.Dispose();
+        Select(Database, "ALTER TABLE leases DROP COLUMN checksum");
+        Select(Database, "PRAGMA user_version = 2");
+
+        var journal = Start();
+
+        Assert.Empty((await Wait.For(journal.Earlier, "what is known of earlier leases")).Leases);
+        Assert.Contains(await ReadAsync(journal), entry => Tells(entry, V1.HistoryKind.Granted, lease.Id));
+    }
+
+    [Fact]
+    public void Merge_TwoRecordsOfALease_TheLaterOneCounts()
+    {
+        var run = new RunIdentity(Guid.NewGuid(), "boot", 1, "", 0, 0);
+        V1.Lease Record(string detail) => new() { Epoch = 7, EndDetail = detail };
+        JournalEntry Entry(string detail, long at) => new(new V1.HistoryEvent(), Record(detail), new LeaseMarks { NotedAt = at }, 0, 0);
+
+        var merged = EarlierLeases.Merge(run, [new EarlierLease(Record("second"), new LeaseMarks { NotedAt = 2 }, "boot")], [(run, [Entry("third", 3)]), (run, [Entry("first", 1)])], "");
+
+        Assert.Equal("third", Assert.Single(merged.Leases).Lease.EndDetail);
+    }
+
+    [Fact]
     public async Task Start_AnotherBrokerHasIt_WaitsForItsTurn()
     {
         Logs.Expect(Failing);

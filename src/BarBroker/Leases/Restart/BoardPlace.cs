@@ -4,7 +4,7 @@ using BarBroker.Linux.Memory;
 
 namespace BarBroker.Leases;
 
-/// <summary>The place of one lease on the <see cref="LeaseBoard"/>. Belongs to the lease book's lock.</summary>
+/// <summary>The place of one lease on the <see cref="LeaseBoard"/>. Belongs to the lease book's lock, except for <see cref="Recorded"/>.</summary>
 internal sealed class BoardPlace(LeaseBoard board, SharedWords words, int at)
 {
     // Behind the epoch.
@@ -13,6 +13,7 @@ internal sealed class BoardPlace(LeaseBoard board, SharedWords words, int at)
     internal const int ProgressCount = 3;
     internal const int ProgressTime = 4;
     internal const int Reason = 5;
+    internal const int Noted = 6;
 
     public void Beat(long deadline) => words[at + Deadline] = deadline;
 
@@ -21,6 +22,16 @@ internal sealed class BoardPlace(LeaseBoard board, SharedWords words, int at)
     {
         words[at + ProgressCount] = (long)progress;
         words[at + ProgressTime] = time;
+    }
+
+    /// <summary>
+    /// A record of the lease that was noted then is kept where a crash does not take it: one that is older proves nothing any more. By who keeps the records, one at a time. The place may be another lease's by
+    /// now: then this is earlier than what that one's own records will say, and only until they do.
+    /// </summary>
+    public void Recorded(ulong epoch, long notedAt)
+    {
+        if ((ulong)words[at] == epoch)
+            words[at + Noted] = notedAt;
     }
 
     /// <summary>Its end was decided.</summary>

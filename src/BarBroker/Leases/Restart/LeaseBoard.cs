@@ -97,7 +97,7 @@ internal sealed class LeaseBoard : IDisposable
         {
             int at = Header + (i * PlaceWords);
             if (_words[at] is not 0 and var epoch)
-                yield return new BoardEntry((ulong)epoch, _words[at + BoardPlace.Device], _words[at + BoardPlace.Deadline], (ulong)_words[at + BoardPlace.ProgressCount], _words[at + BoardPlace.ProgressTime], (EndReason)_words[at + BoardPlace.Reason], new BoardPlace(this, _words, at));
+                yield return new BoardEntry((ulong)epoch, _words[at + BoardPlace.Device], _words[at + BoardPlace.Deadline], (ulong)_words[at + BoardPlace.ProgressCount], _words[at + BoardPlace.ProgressTime], (EndReason)_words[at + BoardPlace.Reason], _words[at + BoardPlace.Noted], new BoardPlace(this, _words, at));
         }
     }
 
@@ -121,6 +121,7 @@ internal sealed class LeaseBoard : IDisposable
 
         _words[at + BoardPlace.Device] = Key(device);
         _words[at + BoardPlace.Reason] = 0;
+        _words[at + BoardPlace.Noted] = 0;
         // Last: from now on the place is taken.
         _words[at] = (long)epoch;
         return new BoardPlace(this, _words, at);
