@@ -60,7 +60,7 @@ public sealed class ActivatedDescriptors : IDisposable
         lock (_gate)
         {
             ImmutableArray<PassedDescriptor> claimed = [.. _left.Where(passed => wanted(passed.Name))];
-            _left = _left.RemoveRange(claimed);
+            _left = [.. _left.Where(passed => !wanted(passed.Name))];
             return claimed;
         }
     }

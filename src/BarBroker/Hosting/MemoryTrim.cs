@@ -13,12 +13,13 @@ internal sealed class MemoryTrim : IDisposable
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(10);
 
     private readonly ITimer _timer;
-    private long _seen;
-    private long _trimmed;
+    private long _seen = GC.GetTotalAllocatedBytes();
+
+    // What the start leaves is always worth it. Not at once: those who have waited for the broker through a restart of it are answered first.
+    private long _trimmed = -WorthIt;
 
     public MemoryTrim(TimeProvider time)
     {
-        Trim();
         _timer = time.CreateTimer(static trim => ((MemoryTrim)trim!).Look(), this, Interval, Interval);
     }
 

@@ -12,7 +12,7 @@ namespace BarBroker.Restart;
 internal sealed class Inheritance
 {
     /// <summary>The journal is read by a thread of its own; without an answer nothing is believed.</summary>
-    private static readonly TimeSpan JournalPatience = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan JournalPatience = TimeSpan.FromSeconds(20);
 
     private readonly List<PassedDescriptor> _passed;
     private readonly DescriptorStore? _store;

@@ -117,16 +117,16 @@ internal sealed class RestorePlan
 
     private void FindOwners(Dictionary<string, FileDescriptor> clients, Func<LeaseOwner, FileDescriptor?, int, LeaseOwner> owner)
     {
-        var leases = _parts.Values.Where(static part => part.IsBelieved).SelectMany(static part => part.Leases.Select(lease => (part, lease)));
-        foreach (var group in leases.GroupBy(static pair => ClientIdentity.Of(pair.lease.Owner)).ToList())
+        var leases = _parts.Values.Where(static part => part.IsBelieved).SelectMany(static part => part.Leases.Select((lease, index) => (part, lease, index)));
+        foreach (var group in leases.GroupBy(static found => ClientIdentity.Of(found.lease.Owner)).ToList())
         {
             var first = group.First().lease.Owner;
             clients.Remove(KeptName.OfClient(first.Process), out var kept);
             UsedNames.Add(KeptName.OfClient(first.Process));
             var process = owner(first, kept, group.Count());
-            foreach (var (part, lease) in group)
+            foreach (var (part, lease, index) in group)
             {
-                part.Leases[part.Leases.IndexOf(lease)] = lease with { Owner = process };
+                part.Leases[index] = lease with { Owner = process };
             }
         }
     }

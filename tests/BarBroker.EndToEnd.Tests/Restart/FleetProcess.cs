@@ -27,6 +27,9 @@ internal sealed class FleetProcess : IDisposable
 
     public IReadOnlyList<string> Ids { get; private set; } = [];
 
+    /// <summary>The longest time without an answer that any report told of, in milliseconds.</summary>
+    public long Silence { get; private set; }
+
     public string Output => string.Join('\n', _lines);
 
     public static async Task<FleetProcess> StartAsync(string runtimeDirectory, string device, int count, int ttl)
@@ -51,6 +54,7 @@ internal sealed class FleetProcess : IDisposable
         string[] reports = [];
         await Wait.Until(() => (reports = [.. _lines.Where(static line => line.StartsWith("report ", StringComparison.Ordinal))]).Length >= wanted, $"it reports: {Output}", Patience.Long);
         long[] numbers = [.. reports[wanted - 1].Split(' ').Skip(1).Select(static number => long.Parse(number, CultureInfo.InvariantCulture))];
+        Silence = Math.Max(Silence, numbers[4]);
         return (numbers[0], (int)numbers[1], (int)numbers[2]);
     }
 

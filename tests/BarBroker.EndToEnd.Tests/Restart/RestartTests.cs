@@ -50,6 +50,24 @@ public sealed class RestartTests : TestBase
         await NothingIsDoubleAsync();
     }
 
+    /// <summary>How long nobody is answered is told, not asserted.</summary>
+    [Theory]
+    [MemberData(nameof(Ends))]
+    public async Task Restart_AThousandLeases_NoneIsLost(bool isKilled)
+    {
+        await BeginAsync(size: "8MiB");
+        var fleet = await StartFleetAsync(1000, ttl: 60);
+        var before = await ListAsync();
+        await fleet.ReportAsync();
+
+        await RestartAsync(isKilled);
+        await WorksOnAsync(fleet);
+
+        Assert.Equal(before.Select(static lease => (lease.Id, lease.Epoch)), (await ListAsync()).Select(static lease => (lease.Id, lease.Epoch)));
+        await NothingIsDoubleAsync();
+        TestContext.Current.TestOutputHelper?.WriteLine($"{(isKilled ? "killed" : "restarted")}: {fleet.Silence} ms without an answer");
+    }
+
     [Fact]
     public async Task Restart_TicketsAreOut_RetriesGetTheSameLease()
     {
@@ -311,9 +329,9 @@ public sealed class RestartTests : TestBase
         return same.ToString();
     }
 
-    private async Task BeginAsync(int capacity = 4096, string restart = "preserve")
+    private async Task BeginAsync(int capacity = 4096, string restart = "preserve", string size = "1MiB")
     {
-        var configuration = new BrokerConfiguration().Device("sim0", "1MiB").Device("sim1", "256KiB").Set("leases", "minTtl", "500ms").Set("restart", restart);
+        var configuration = new BrokerConfiguration().Device("sim0", size).Device("sim1", "256KiB").Set("leases", "minTtl", "500ms").Set("restart", restart);
         _manager = Own(new ServiceManager(_directory.Path, configuration.Write(_directory.Path)) { Capacity = capacity });
         await _manager.StartAsync();
     }

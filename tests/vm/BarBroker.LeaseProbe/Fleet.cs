@@ -14,27 +14,36 @@ namespace BarBroker.LeaseProbe;
 /// lost ID REASON                  when one is lost
 /// foreign ID                      when there is in its memory what it has not written
 /// </code>
-/// and answers a line of its standard input with "report ROUNDS LOST FOREIGN FAILURES SILENCE": calls that failed, and the longest time without an answer, in milliseconds, both since the last report. It ends with the input.
+/// and answers a line of its standard input with "report ROUNDS LOST FOREIGN FAILURES SILENCE FROM UNTIL": calls that failed, and the longest time without an answer, in milliseconds, and when it began and ended, in
+/// microseconds of CLOCK_MONOTONIC, all since the last report. It ends with the input.
 /// </summary>
 internal sealed class Fleet : IDisposable
 {
     private static readonly TimeSpan _pause = TimeSpan.FromMilliseconds(20);
 
     private readonly BrokerClient _client;
-    private readonly List<(Lease Lease, BufferMapping Memory)> _members = [];
+    private readonly (Lease Lease, BufferMapping Memory)[] _members;
     private readonly CancellationTokenSource _done = new();
+    private readonly Lock _gate = new();
+    private int _count;
     private long _rounds;
     private int _lost;
     private int _foreign;
     private int _failures;
-    private long _silence;
+    private (long From, long Until) _silence;
     private long _answered = Stopwatch.GetTimestamp();
 
-    private Fleet(BrokerClient client) => _client = client;
+    private Fleet(BrokerClient client, int count)
+    {
+        _client = client;
+        _members = new (Lease, BufferMapping)[count];
+    }
 
     public static async Task<int> RunAsync(BrokerClient client, string device, int bar, int count, ulong bytes, TimeSpan ttl)
     {
-        using var fleet = new Fleet(client);
+        using var fleet = new Fleet(client, count);
+        // From the first on, so that none expires while the others are asked for.
+        var work = Task.Factory.StartNew(fleet.Work, TaskCreationOptions.LongRunning);
         for (int i = 0; i < count; i++)
         {
             fleet.Add(await client.AcquireAsync(LeaseRequest.OfSize(device, bytes, bar) with { Ttl = ttl }));
@@ -47,7 +56,6 @@ internal sealed class Fleet : IDisposable
         }
 
         fleet._answered = Stopwatch.GetTimestamp();
-        var work = Task.Factory.StartNew(fleet.Work, TaskCreationOptions.LongRunning);
         var ask = fleet.AskAsync();
         while (await Console.In.ReadLineAsync() is not null)
         {
@@ -70,7 +78,8 @@ internal sealed class Fleet : IDisposable
             Interlocked.Increment(ref _lost);
             Console.WriteLine($"lost {lease.Id} {lost.Reason} {lost.Detail}");
         };
-        _members.Add((lease, memory));
+        _members[_count] = (lease, memory);
+        Volatile.Write(ref _count, _count + 1);
     }
 
     private void Work()
@@ -78,7 +87,7 @@ internal sealed class Fleet : IDisposable
         Span<byte> found = stackalloc byte[16];
         for (ulong round = 1; !_done.IsCancellationRequested; round++)
         {
-            foreach (var (lease, memory) in _members)
+            foreach (var (lease, memory) in _members.AsSpan(0, Volatile.Read(ref _count)))
             {
                 try
                 {
@@ -111,8 +120,7 @@ internal sealed class Fleet : IDisposable
             try
             {
                 await _client.ListDevicesAsync(_done.Token);
-                long now = Stopwatch.GetTimestamp();
-                _silence = Math.Max(_silence, now - Interlocked.Exchange(ref _answered, now));
+                Answered(Stopwatch.GetTimestamp());
                 await Task.Delay(_pause, _done.Token);
             }
             catch (BrokerException)
@@ -127,11 +135,32 @@ internal sealed class Fleet : IDisposable
         }
     }
 
+    private void Answered(long now)
+    {
+        lock (_gate)
+        {
+            if (now - _answered > _silence.Until - _silence.From)
+            {
+                _silence = (_answered, now);
+            }
+
+            _answered = now;
+        }
+    }
+
     private void Report()
     {
-        long silence = Interlocked.Exchange(ref _silence, 0);
+        long from, until;
+        lock (_gate)
+        {
+            (from, until) = _silence;
+            _silence = default;
+        }
+
         Console.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
-            $"report {Interlocked.Read(ref _rounds)} {_lost} {_foreign} {Interlocked.Exchange(ref _failures, 0)} {(long)Stopwatch.GetElapsedTime(0, silence).TotalMilliseconds}"));
+            $"report {Interlocked.Read(ref _rounds)} {_lost} {_foreign} {Interlocked.Exchange(ref _failures, 0)} {Microseconds(until - from) / 1000} {Microseconds(from)} {Microseconds(until)}"));
     }
+
+    private static long Microseconds(long stamps) => stamps / (Stopwatch.Frequency / 1_000_000);
 }

@@ -5,6 +5,8 @@
 # on is the one that DKMS built from the other package, where that was done (see scripts/lab-package).
 # shellcheck source=/dev/null
 . lab.sh
+# shellcheck source=/dev/null
+. systemd.sh
 # What the package brings, not what /lab has.
 PATH=/host/bin:/host/guest:/usr/bin:/usr/sbin
 packages=/lab/packages
@@ -12,11 +14,8 @@ needs dpkg systemctl usermod
 configuration=/etc/barbroker/broker.json
 
 version() { dpkg-query -W -f '${Version}' barbroker; }
-is_active() { systemctl --quiet is-active "$1"; }
 is_inactive() { ! is_active "$1"; }
 is_gone() { ! test -e "$1"; }
-main_pid() { systemctl show -P MainPID barbrokerd.service; }
-device_is() { barctl -o jsonl device list | grep "\"name\":\"$1\"" | grep -q "\"state\":\"$2\""; }
 lease_is() { barctl -o jsonl lease show "$1" | grep -q "\"state\":\"$2\""; }
 lines() { wc -l <"$1"; }
 has_more_lines() { test "$(lines "$1")" -gt "$2"; }
@@ -72,7 +71,7 @@ check "and has the device" wait_until 120 "lease0 to be ready" device_is lease0 
 start_client
 before=$(main_pid)
 
-check "a higher version is installed over it, with another configuration in it" dpkg --force-confdef --force-confold --install $packages/barbroker-next.deb
+check "a higher version is installed over it, with another configuration in it" install_package $packages/barbroker-next.deb
 check "it is the higher one" dpkg --compare-versions "$(version)" gt "$first"
 check "its daemon runs" wait_until 120 "barbrokerd" is_active barbrokerd.service
 check "and is another process" test "$(main_pid)" != "$before"
@@ -103,7 +102,7 @@ check "the client has ended with its lease" wait_until 120 "the client's end" is
 check "the device is free for others" vfiocheck "$(address_of lease0)"
 check "configuration and state are kept" test -e $configuration -a -e /var/lib/barbroker
 
-check "what was removed is installed again" dpkg --force-confdef --force-confold --install $packages/barbroker-next.deb
+check "what was removed is installed again" install_package $packages/barbroker-next.deb
 check "with the configuration that was kept" grep -q '// here' $configuration
 check "and serves" wait_until 120 "lease0 to be ready" device_is lease0 ready
 check "alice is still a member" as alice barctl run -d lease0 --bar 2 --range 0x4000+0x1000 -- true

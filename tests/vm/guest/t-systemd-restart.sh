@@ -1,20 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=sh
-# Restarts of the daemon under the real systemd, with leases on a real device whose client writes to all of them all the time: restart, SIGKILL, a watchdog that is not fed. And the journal deleted, a
-# descriptor that is missing, and a stop, after which nothing is left.
-#   t-systemd-restart.sh [LEASES]
+# Restarts of the daemon under the real systemd, with leases on a real device whose client writes to all of them all the time: restart, upgrade of the package, SIGKILL, a watchdog that is not fed. And the
+# journal deleted, and a stop, after which nothing is left. How long nobody was answered, and what that time went to, is printed.
+#   t-systemd-restart.sh [LEASES [upgrade]]    upgrade: the daemon comes from the packages of scripts/lab-payload-packages, and is upgraded, too
 # shellcheck source=/dev/null
 . lab.sh
+# shellcheck source=/dev/null
+. systemd.sh
 needs barbrokerd barctl leaseprobe
 leases=${1:-20}
+packages=/lab/packages
+dir=/tmp/restart
+mkdir $dir
 
-# What a package does.
-install_units() {
-    sh /lab/systemd/install && cp /lab/barbrokerd /lab/*.so /usr/sbin/ \
-        && systemd-sysusers && systemd-tmpfiles --create && udevadm control --reload && udevadm trigger --settle && systemctl daemon-reload
-}
-check "the units are installed" install_units
-mkdir -p /etc/barbroker
+if [ "${2:-}" = upgrade ]; then
+    check "the package installs" install_package $packages/barbroker.deb
+    systemctl stop barbrokerd
+else
+    check "the units are installed" install_units
+    mkdir -p /etc/barbroker
+fi
 cat >/etc/barbroker/broker.json <<END
 {
   "leases": { "maxTtl": "10m" },
@@ -25,66 +30,98 @@ cat >/etc/barbroker/broker.json <<END
   ]
 }
 END
-device_is() { timeout 10 barctl -o jsonl device list | grep "\"name\":\"$1\"" | grep -q "\"state\":\"$2\""; }
-store() { systemctl show -p NFileDescriptorStore --value barbrokerd; }
-pid() { systemctl show -p MainPID --value barbrokerd; }
-fixed() { barctl -o jsonl lease list | sed 's/"remaining[^,]*,//g; s/"age[^,]*,//g' | sed -n 's/.*"id":"\([^"]*\)".*"epoch":\([0-9]*\).*/\1 \2/p' | sort; }
-last() { grep '^report' "$dir/out" | tail -1; }
+fixed() { barctl -o jsonl lease list | sed -n 's/.*"id":"\([^"]*\)".*"epoch":\([0-9]*\).*/\1 \2/p' | sort; }
+more_reports() { test "$(grep -c '^report' "$dir/out")" -gt "$1"; }
 report() {
     before=$(grep -c '^report' "$dir/out")
     echo report >&9
-    wait_until 120 "a report" more_reports "$before" && last
+    wait_until 300 "a report" more_reports "$before" && grep '^report' "$dir/out" | tail -1
 }
-more_reports() { test "$(grep -c '^report' "$dir/out")" -gt "$1"; }
-is_new() { test "$(pid)" != "$1" && test "$(pid)" != 0 && timeout 10 barctl status; }
+is_new() { test "$(main_pid)" != "$1" && test "$(main_pid)" != 0 && timeout 60 barctl status; }
+is_ready() { grep -q "^ready $leases" $dir/out || ! test -e /proc/$fleet; }
+
+# Waits until another process answers; as long as it does not, asks for it without starting programs, which would take time from it.
+await_new() {
+    for _ in $(seq 1200); do
+        case $(service_processes) in '' | "$1" | "$1"[!0-9]*) sleep 0.1 ;; *) break ;; esac
+    done
+    sleep 3
+    wait_until 300 "another daemon" is_new "$1"
+}
+
+# phases FROM UNTIL: what the time between the two went to, in ms. Both are in microseconds of CLOCK_MONOTONIC.
+phases() {
+    {
+        systemctl show -p ActiveExitTimestampMonotonic -p InactiveEnterTimestampMonotonic -p ExecMainStartTimestampMonotonic -p ActiveEnterTimestampMonotonic barbrokerd
+        journalctl -o short-monotonic --no-pager -n 200 "_PID=$(main_pid)" | sed -n 's/^\[ *\([0-9]*\)\.\([0-9]*\)\].*: \(Leases outlive\|Restarted:\|Ready:\).*/\3=\1\2/p'
+    } | awk -F= -v from="$1" -v until="$2" '
+        { at[$1] = $2 }
+        function step(what, name) { if (name in at && at[name] >= last) { printf "#   %6d ms %s\n", (at[name] - last) / 1000, what; last = at[name] } }
+        END {
+            last = from
+            at["answer"] = until
+            step("until systemd ends it, or learns of its end", "ActiveExitTimestampMonotonic")
+            printf "#   from there %d ms without an answer:\n", (until - last) / 1000
+            step("its end", "InactiveEnterTimestampMonotonic")
+            step("until systemd starts another", "ExecMainStartTimestampMonotonic")
+            step("its sandbox, its execution, its configuration", "Leases outlive")
+            step("leases taken up", "Restarted:")
+            step("sockets taken up", "Ready:")
+            step("until the client has its answer", "answer")
+        }'
+}
 
 # survives NAME COMMAND...: the command ends the daemon; after it all is as it was.
 survives() {
     name=$1
     shift
     report >/dev/null
-    old=$(pid)
-    "$@" || fail "$name" "the command failed"
-    check "$name: another one runs" wait_until 120 "another daemon" is_new "$old" || journalctl -u barbrokerd -n 30 --no-pager
-    sleep 2
+    old=$(main_pid)
+    "$@" >$dir/command.out 2>&1 || fail "$name" "the command failed" $dir/command.out
+    check "$name: another one runs" await_new "$old" || journalctl -u barbrokerd -n 30 --no-pager
+    check "$name: others get leases" leaseprobe churn lease0 2 8
+    # shellcheck disable=SC2046 # its words
     set -- $(report)
-    echo "# $name: calls that failed $5, longest time without an answer $6 ms; $(journalctl -u barbrokerd --no-pager | grep -o 'Restarted: .*' | tail -1)"
+    echo "# $name: $6 ms without an answer, calls that failed $5; $(journalctl -u barbrokerd --no-pager | grep -o 'Restarted: .*' | tail -1)"
+    phases "$7" "$8"
     expect_equal "$name: nothing is lost, nothing foreign is in the memory" "0 0" "$3 $4"
     fixed >"$dir/after"
     check "$name: the same leases and epochs" cmp "$dir/before" "$dir/after"
 }
 
-dir=/tmp/restart
-mkdir $dir
 systemctl start barbrokerd.socket barbrokerd-fd.socket barbrokerd-admin.socket barbrokerd
 check "the devices are ready" wait_until 120 "lease0" device_is lease0 ready || journalctl -u barbrokerd -n 40 --no-pager
 mkfifo $dir/in
-leaseprobe fleet lease0 2 "$leases" 4096 120 <$dir/in >$dir/out 2>&1 &
+# Of each lease a process has the buffer, and what its bytes are copied through.
+ulimit -n 16384
+leaseprobe fleet lease0 2 "$leases" 4096 600 <$dir/in >$dir/out 2>&1 &
 fleet=$!
 exec 9>$dir/in
-check "a client has $leases leases" wait_until 300 "the fleet" grep -q "^ready $leases" $dir/out || { cat "$dir/out"; done_testing; exit 1; }
+wait_until 1500 "the fleet" is_ready
+check "a client has $leases leases" grep -q "^ready $leases" $dir/out || { cat "$dir/out"; done_testing; exit 1; }
 fixed >$dir/before
 expect_equal "the broker knows them" "$leases" "$(wc -l <$dir/before)"
-echo "# in the store: $(store)"
-check "the store has more than the leases" test "$(store)" -gt "$leases"
+echo "# after $(cut -d' ' -f1 /proc/uptime) s, in the store: $(stored)"
+check "the store has more than the leases" test "$(stored)" -gt "$leases"
 
 survives "systemctl restart" systemctl restart barbrokerd
+[ "${2:-}" != upgrade ] || survives "upgrade of the package" install_package $packages/barbroker-next.deb
 survives "SIGKILL" systemctl kill -s KILL barbrokerd
 survives "watchdog" systemctl kill -s STOP barbrokerd
 
 # ---- Without its journal nothing is believed.
-old=$(pid)
+old=$(main_pid)
 systemctl kill -s STOP barbrokerd
 rm -f /var/lib/barbroker/journal.db* /run/barbroker/journal.ahead-*
 kill -9 "$old"
-check "without the journal: another one runs" wait_until 120 "another daemon" is_new "$old"
+check "without the journal: another one runs" await_new "$old"
 check "without the journal: the device serves again" wait_until 120 "lease0" device_is lease0 ready
 all_lost() { test "$(report | cut -d' ' -f3)" = "$leases"; }
-check "without the journal: every lease is lost" wait_until 120 "the losses" all_lost
+check "without the journal: every lease is lost" wait_until 300 "the losses" all_lost
 check "without the journal: another client gets a lease" barctl run -d lease0 --bar 2 --range 0x0+0x1000 -- true
 
 exec 9>&-
 kill $fleet 2>/dev/null
 systemctl stop barbrokerd.socket barbrokerd-fd.socket barbrokerd-admin.socket barbrokerd
-expect_equal "after a stop nothing is kept" 0 "$(store)"
+expect_equal "after a stop nothing is kept" 0 "$(stored)"
 done_testing
