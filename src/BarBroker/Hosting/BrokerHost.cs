@@ -46,6 +46,7 @@ internal sealed class BrokerHost : IAsyncDisposable
     private readonly Stopping _stopping = new();
     private readonly RpcMetrics _rpcMetrics = new();
     private readonly ProcessMetrics _processMetrics;
+    private readonly RestartMetrics _restartMetrics = new();
     private readonly TaskCompletionSource<string> _fault = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private VfioNodeWatch? _nodes;
     private bool _stopped;
@@ -62,7 +63,7 @@ internal sealed class BrokerHost : IAsyncDisposable
         var logs = _logs = LoggerFactory.Create(logging);
         _log = logs.CreateLogger<BrokerHost>();
         _options = options = Inherit(options, directory);
-        _inheritance = Inheritance.Begin(options, start, time, logs.CreateLogger<Inheritance>());
+        _inheritance = Inheritance.Begin(options, start, _restartMetrics, time, logs.CreateLogger<Inheritance>());
         var epochs = new EpochReserve(options.StateDirectory, _inheritance.Board, logs.CreateLogger<EpochReserve>(), () => _fault.TrySetResult("no epochs are left"));
         Leases = new LeaseManager(options.Leases, options.Devices.Select(entry => DeviceFactory.Create(entry, options.Leases.RevokeTimeout)), epochs.First, time);
         Vitals = new Vitals(Leases, time, start.Watchdog / 4 is { } quarter && quarter < SignsInterval ? quarter : SignsInterval, logs.CreateLogger<Vitals>());
@@ -79,6 +80,11 @@ internal sealed class BrokerHost : IAsyncDisposable
         _leaseLog = new LeaseLog(logs.CreateLogger<LeaseLog>());
         Reloader = new ConfigurationReloader(options, read, Leases, logs.CreateLogger<ConfigurationReloader>());
         _journal = options.Journal.Enabled ? new LeaseJournal(options, time, () => Leases.List(LeaseFilter.All), logs.CreateLogger<LeaseJournal>(), waitForTakeOver: _inheritance.Keeper is not null) : null;
+        if (_journal is not null)
+        {
+            _restartMetrics.UseRecords(() => _journal.EndedEarlier);
+        }
+
         if (_inheritance.Board is { } board)
         {
             _journal!.Incomplete = board.SetIncomplete;
@@ -276,6 +282,7 @@ internal sealed class BrokerHost : IAsyncDisposable
         await Leases.DisposeAsync();
         _journal?.Dispose();
         _processMetrics.Dispose();
+        _restartMetrics.Dispose();
         _rpcMetrics.Dispose();
         _traces?.Dispose();
         _stopping.Dispose();

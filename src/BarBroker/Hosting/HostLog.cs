@@ -31,8 +31,8 @@ internal static partial class HostLog
     [LoggerMessage(EventId = 411, Level = LogLevel.Warning, Message = "Nodes that appear in /dev/vfio are not noticed; devices that are unavailable are tried again now and then only")]
     public static partial void NodesNotWatched(ILogger log, Exception exception);
 
-    [LoggerMessage(EventId = 408, Level = LogLevel.Warning, Message = "The service manager could not be told how the broker is doing: NOTIFY_SOCKET does not take it")]
-    public static partial void NotToldServiceManager(ILogger log, Exception exception);
+    [LoggerMessage(EventId = 408, Level = LogLevel.Warning, Message = "The service manager could not be told how the broker is doing: NOTIFY_SOCKET does not take it ({Problem})")]
+    public static partial void NotToldServiceManager(ILogger log, string problem);
 
     [LoggerMessage(EventId = 413, Level = LogLevel.Error, Message = "The broker does not do its work: {Complaint}")]
     public static partial void NotAlive(ILogger log, string complaint);

@@ -44,7 +44,7 @@ internal sealed class ServiceReport(ServiceNotifier? manager, ILogger log)
         {
             if (Interlocked.Exchange(ref _isDeaf, 1) == 0)
             {
-                HostLog.NotToldServiceManager(log, exception);
+                HostLog.NotToldServiceManager(log, exception.Message);
             }
         }
     }

@@ -27,6 +27,7 @@ internal sealed partial class JournalWriter
     private TimeSpan _retryAfter;
     private volatile IReadOnlySet<ulong>? _takenOver;
     private bool _hasEndedEarlier;
+    private volatile int _endedEarlier;
     private ulong _lastUnprotected;
     private long _lost;
     private long _toldLost;
@@ -39,6 +40,9 @@ internal sealed partial class JournalWriter
     public Action<bool>? Incomplete { get; set; }
 
     public long Lost => Interlocked.Read(ref _lost);
+
+    /// <summary>How many leases of earlier runs were ended by this one, since it had not taken them over.</summary>
+    public int EndedEarlier => _endedEarlier;
 
     public long Unprotected => Interlocked.Read(ref _unprotected);
 
@@ -180,6 +184,7 @@ internal sealed partial class JournalWriter
 
         int ended = _store.EndEarlier(_runId, _run, _run.Wall, _time.GetTimestamp(), takenOver);
         _hasEndedEarlier = true;
+        _endedEarlier = ended;
         if (ended > 0)
         {
             JournalLog.EndedEarlier(_log, ended);

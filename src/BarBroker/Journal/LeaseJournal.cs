@@ -40,6 +40,9 @@ internal sealed class LeaseJournal : ILeaseObserver, IDisposable
         set => _writer.Incomplete = value;
     }
 
+    /// <summary>See <see cref="JournalWriter.EndedEarlier"/>.</summary>
+    public int EndedEarlier => _writer.EndedEarlier;
+
     /// <summary>See <see cref="JournalWriter.TakeOver"/>.</summary>
     public void TakeOver(IReadOnlySet<ulong> epochs) => _writer.TakeOver(epochs);
 

@@ -16,6 +16,7 @@ internal sealed class DescriptorStore : IDescriptorKeeper
     private static readonly TimeSpan SettlePatience = TimeSpan.FromSeconds(5);
 
     private readonly ServiceNotifier _manager;
+    private readonly RestartMetrics _metrics;
     private readonly ILogger _log;
 
     // A leaf. Nothing is sent under it.
@@ -26,10 +27,11 @@ internal sealed class DescriptorStore : IDescriptorKeeper
     private bool _isFullTold;
 
     /// <param name="capacity">FileDescriptorStoreMax=.</param>
-    public DescriptorStore(ServiceNotifier manager, int capacity, ILogger log)
+    public DescriptorStore(ServiceNotifier manager, int capacity, RestartMetrics metrics, ILogger log)
     {
         _manager = manager;
         Capacity = capacity;
+        _metrics = metrics;
         _log = log;
     }
 
@@ -43,6 +45,18 @@ internal sealed class DescriptorStore : IDescriptorKeeper
             lock (_gate)
             {
                 return _files;
+            }
+        }
+    }
+
+    /// <summary>How many descriptors it keeps at most: fewer than <see cref="Capacity"/> where their names, as long as they are now, would be too much for <see cref="MaxNameBytes"/>.</summary>
+    public int Limit
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _nameBytes == 0 ? Capacity : (int)Math.Min(Capacity, (long)MaxNameBytes * _files / _nameBytes);
             }
         }
     }
@@ -68,6 +82,7 @@ internal sealed class DescriptorStore : IDescriptorKeeper
                     RestartLog.StoreFull(_log, _files, Capacity);
                 }
 
+                _metrics.Full(files.Length);
                 return false;
             }
 
@@ -86,6 +101,7 @@ internal sealed class DescriptorStore : IDescriptorKeeper
                 Add(name, -files.Length);
             }
 
+            _metrics.NotStored(files.Length);
             RestartLog.NotStored(_log, name, exception);
             return false;
         }

@@ -16,18 +16,20 @@ internal sealed class Inheritance
 
     private readonly List<PassedDescriptor> _passed;
     private readonly DescriptorStore? _store;
+    private readonly RestartMetrics _metrics;
     private readonly TimeProvider _time;
     private readonly ILogger _log;
     private readonly long _began;
     private readonly string _doubt;
     private RestorePlan? _plan;
 
-    private Inheritance(List<PassedDescriptor> passed, DescriptorStore? store, LeaseBoard? board, string doubt, TimeProvider time, ILogger log)
+    private Inheritance(List<PassedDescriptor> passed, DescriptorStore? store, LeaseBoard? board, string doubt, RestartMetrics metrics, TimeProvider time, ILogger log)
     {
         _passed = passed;
         _store = store;
         Board = board;
         _doubt = doubt;
+        _metrics = metrics;
         _time = time;
         _log = log;
         _began = time.GetTimestamp();
@@ -42,10 +44,15 @@ internal sealed class Inheritance
     /// <summary>There is something to take up.</summary>
     public bool IsRestoring => _plan is { Devices.IsEmpty: false };
 
-    public static Inheritance Begin(BrokerOptions options, ServiceStart start, TimeProvider time, ILogger log)
+    public static Inheritance Begin(BrokerOptions options, ServiceStart start, RestartMetrics metrics, TimeProvider time, ILogger log)
     {
         List<PassedDescriptor> ours = [.. start.Passed.Claim(KeptName.IsOurs)];
-        var store = FindStore(start, log);
+        var store = FindStore(start, metrics, log);
+        if (store is not null)
+        {
+            metrics.UseStore(store);
+        }
+
         foreach (var file in ours)
         {
             store?.Found(file.Name);
@@ -79,13 +86,13 @@ internal sealed class Inheritance
                 }
 
                 RestartLog.Preserving(log, store!.Capacity);
-                return new Inheritance(ours, store, board, doubt, time, log);
+                return new Inheritance(ours, store, board, doubt, metrics, time, log);
             }
         }
 
         RestartLog.NotPreserving(log, reason);
         LetGo(ours, store);
-        return new Inheritance([], store, null, "", time, log);
+        return new Inheritance([], store, null, "", metrics, time, log);
     }
 
     /// <summary>Finds out what can be taken up, and gives it to the devices. Before they are started.</summary>
@@ -134,6 +141,8 @@ internal sealed class Inheritance
     public void Complete(LeaseJournal journal, LeaseManager leases, bool isComplete)
     {
         var known = leases.List(LeaseFilter.All with { IncludeEnded = true });
+        int live = known.Count(static lease => lease.State is LeaseState.Granted or LeaseState.Active or LeaseState.Recalled);
+        _metrics.TakenUp(live, known.Length - live);
         journal.TakeOver(known.Select(static lease => lease.Epoch).ToHashSet());
         foreach (var file in _plan?.Shared ?? [])
         {
@@ -163,8 +172,8 @@ internal sealed class Inheritance
         }
     }
 
-    private static DescriptorStore? FindStore(ServiceStart start, ILogger log) =>
-        start is { Notifier: { } manager, StoreCapacity: > 0 and var capacity } ? new DescriptorStore(manager, capacity, log) : null;
+    private static DescriptorStore? FindStore(ServiceStart start, RestartMetrics metrics, ILogger log) =>
+        start is { Notifier: { } manager, StoreCapacity: > 0 and var capacity } ? new DescriptorStore(manager, capacity, metrics, log) : null;
 
     private static (LeaseBoard? Board, string Doubt) FindBoard(List<PassedDescriptor> passed, string bootId)
     {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 using System.Globalization;
+using System.Text.RegularExpressions;
 using BarBroker.EndToEnd.Tests.Support;
 using BarBroker.Linux;
 using BarBroker.Linux.Memory;
@@ -135,6 +136,9 @@ public sealed class RestartTests : TestBase
         await AllLostAsync(fleet);
         Assert.Contains($"buffer 0 of lease {fleet.Ids[1]} was not kept", _manager.Log, StringComparison.Ordinal);
         await WorksOnAsync(other);
+        string scrape = "";
+        await Wait.Until(async () => Regex.IsMatch(scrape = await ScrapeAsync(), Sample("barbroker_restart_leases", "ended", "3")), "three are counted as ended", Patience.Long);
+        Assert.Matches(Sample("barbroker_restart_leases", "restored", "2"), scrape);
         await ServesAsync();
     }
 
@@ -284,8 +288,15 @@ public sealed class RestartTests : TestBase
         var fleet = await StartFleetAsync(8, ttl: 60);
         int kept = _manager.Stored.Count(static name => name[0] == 'L');
         Assert.InRange(kept, 1, 7);
+        string before = await ScrapeAsync();
+        Assert.Matches(Sample("barbroker_store_fds", "", "8"), before);
+        Assert.Matches(Sample("barbroker_store_max_fds", "", "8"), before);
+        Assert.DoesNotMatch(Sample("barbroker_store_failures_total", "full", "0"), before);
+        Assert.Matches(Sample("barbroker_store_failures_total", "not_taken", "0"), before);
 
         await RestartAsync(isKilled: false);
+
+        Assert.Matches(Sample("barbroker_restart_leases", "restored", $"{kept}"), await ScrapeAsync());
 
         Assert.Equal(kept, (await ListAsync()).Count);
         await Wait.Until(async () => (await ReportAsync(fleet)).Lost == 8 - kept, "the others are lost", Patience.Long);
@@ -331,7 +342,7 @@ public sealed class RestartTests : TestBase
 
     private async Task BeginAsync(int capacity = 4096, string restart = "preserve", string size = "1MiB")
     {
-        var configuration = new BrokerConfiguration().Device("sim0", size).Device("sim1", "256KiB").Set("leases", "minTtl", "500ms").Set("restart", restart);
+        var configuration = new BrokerConfiguration().Device("sim0", size).Device("sim1", "256KiB").Set("leases", "minTtl", "500ms").Set("restart", restart).Set("metrics", "enabled", true).Set("metrics", "address", "127.0.0.1:0");
         _manager = Own(new ServiceManager(_directory.Path, configuration.Write(_directory.Path)) { Capacity = capacity });
         await _manager.StartAsync();
     }
@@ -363,6 +374,16 @@ public sealed class RestartTests : TestBase
         using var rpc = RpcClient.Dial(_manager.OperatorSocket);
         return (await rpc.Operator.ListLeasesAsync(new OperatorListLeasesRequest(), deadline: DateTime.UtcNow + Patience.Long)).Leases;
     }
+
+    private async Task<string> ScrapeAsync()
+    {
+        using var rpc = RpcClient.Dial(_manager.OperatorSocket);
+        using var http = new HttpClient();
+        return await http.GetStringAsync(new Uri((await rpc.Operator.GetStatusAsync(new GetStatusRequest(), deadline: DateTime.UtcNow + Patience.Long)).MetricsUrl), Cancellation);
+    }
+
+    /// <summary>What a scrape says of a metric, of the one with that tag if there are several.</summary>
+    private static string Sample(string metric, string tag, string value) => $@"(?m)^{metric}(?:\{{[^}}]*{tag}[^}}]*\}})? {value}( \d+)?$";
 
     private async Task EndsAsync(string id, EndReason reason)
     {
