@@ -84,9 +84,10 @@ internal sealed partial class JournalWriter
         string copy = System.IO.Path.Combine(_runtimeDirectory, "journal.copy");
         try
         {
+            DeleteCopy(copy);
             foreach (string suffix in JournalFile.Suffixes.Where(suffix => File.Exists(Path + suffix)))
             {
-                File.Copy(Path + suffix, copy + suffix, overwrite: true);
+                File.Copy(Path + suffix, copy + suffix);
             }
 
             using var store = JournalStore.Open(copy);
@@ -101,10 +102,22 @@ internal sealed partial class JournalWriter
         }
         finally
         {
+            DeleteCopy(copy);
+        }
+    }
+
+    private static void DeleteCopy(string copy)
+    {
+        try
+        {
             foreach (string suffix in JournalFile.Suffixes)
             {
                 File.Delete(copy + suffix);
             }
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            // The runtime directory is gone, or not ours: then no copy can be made, which is told.
         }
     }
 

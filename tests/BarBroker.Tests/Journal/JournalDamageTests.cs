@@ -222,6 +222,21 @@ public sealed class JournalDamageTests : JournalTestBase
     }
 
     [Fact]
+    public async Task Earlier_NeitherDirectoryCanBeUsed_NothingIsKnownAndTheJournalIsTriedAgain()
+    {
+        Logs.Expect(Failing);
+        Logs.Expect(Unprotected);
+        System.IO.Directory.CreateDirectory(Database);
+        var journal = Start(runtime: Directory.File("nowhere"));
+
+        Assert.Empty((await Wait.For(journal.Earlier, "what is known of earlier leases")).Leases);
+        System.IO.Directory.Delete(Database);
+        var lease = Acquire();
+
+        await WaitForAsync(journal, entries => entries.Any(entry => Tells(entry, V1.HistoryKind.Granted, lease.Id)), "the grant is written");
+    }
+
+    [Fact]
     public async Task Earlier_OfAnEarlierVersion_HistoryStaysAndNoRecordIsBelieved()
     {
         var writer = Start();
