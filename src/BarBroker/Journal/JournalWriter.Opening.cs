@@ -81,6 +81,11 @@ internal sealed partial class JournalWriter
     /// <summary>SQLite writes to what it reads, be it only locks. Where the disk takes nothing, it is given a copy in memory.</summary>
     private List<EarlierLease>? ReadCopy()
     {
+        if (!File.Exists(Path))
+        {
+            return null;
+        }
+
         string copy = System.IO.Path.Combine(_runtimeDirectory, "journal.copy");
         try
         {
