@@ -21,6 +21,9 @@ internal sealed class Fleet : IDisposable
 {
     private static readonly TimeSpan _pause = TimeSpan.FromMilliseconds(20);
 
+    // While leases are still asked for: signs of life, and time for those who grant.
+    private static readonly TimeSpan _pauseAtFirst = TimeSpan.FromSeconds(1);
+
     private readonly BrokerClient _client;
     private readonly (Lease Lease, BufferMapping Memory)[] _members;
     private readonly CancellationTokenSource _done = new();
@@ -109,7 +112,7 @@ internal sealed class Fleet : IDisposable
             }
 
             Interlocked.Increment(ref _rounds);
-            _done.Token.WaitHandle.WaitOne(_pause);
+            _done.Token.WaitHandle.WaitOne(Volatile.Read(ref _count) < _members.Length ? _pauseAtFirst : _pause);
         }
     }
 

@@ -15,7 +15,7 @@ mkdir $dir
 
 if [ "${2:-}" = upgrade ]; then
     check "the package installs" install_package $packages/barbroker.deb
-    systemctl stop barbrokerd
+    systemctl stop barbrokerd.socket barbrokerd-fd.socket barbrokerd-admin.socket barbrokerd
 else
     check "the units are installed" install_units
     mkdir -p /etc/barbroker
