@@ -25,7 +25,8 @@ namespace BarBroker.Hosting;
 internal sealed class BrokerHost : IAsyncDisposable
 {
     private static readonly TimeSpan OpenPatience = TimeSpan.FromSeconds(2);
-    private static readonly TimeSpan RestorePatience = TimeSpan.FromSeconds(10);
+    // With the journal's patience less than TimeoutStartSec= of the unit.
+    private static readonly TimeSpan RestorePatience = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan CloseTimeout = TimeSpan.FromSeconds(3);
     private static readonly TimeSpan SignsInterval = TimeSpan.FromSeconds(5);
 
