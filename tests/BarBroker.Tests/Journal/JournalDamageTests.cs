@@ -184,7 +184,7 @@ public sealed class JournalDamageTests : JournalTestBase
 
         Assert.Empty(earlier.Leases);
         Assert.Contains($"the record of lease {lease.Id} is not what was written", earlier.Problem, StringComparison.Ordinal);
-        Assert.True(File.Exists($"{Database}.corrupt-1"));
+        await Wait.Until(() => File.Exists($"{Database}.corrupt-1"), "the file is set aside");
     }
 
     [Fact]
