@@ -52,7 +52,11 @@ internal sealed class Repeating
         using var signals = new StopSignals();
         var format = parsed.GetValue(GlobalOptions.Output);
         using var screen = Screen.IsTerminal && format is OutputFormat.Table or OutputFormat.Wide ? new LiveScreen() : null;
-        LostReader.EndsTheProcess();
+        if (screen is null)
+        {
+            LostReader.EndsTheProcess();
+        }
+
         try
         {
             for (bool first = true; ; first = false)
