@@ -95,17 +95,14 @@ internal sealed class ClientRegistry : ILeaseObserver, IDisposable
         }
 
         owner = owner with { Facts = new ProcessFacts(process) };
+        ClientProcess client;
         lock (_gate)
         {
-            var client = new ClientProcess(++_lastKey, ClientIdentity.Of(owner), owner, process) { References = leases, IsKept = kept is not null };
+            client = new ClientProcess(++_lastKey, ClientIdentity.Of(owner), owner, process) { References = leases, IsKept = kept is not null };
             Add(client);
         }
 
-        if (kept is null)
-        {
-            _keeper?.Keep(KeptName.OfClient(owner.Process), [process]);
-        }
-
+        Keep(client);
         return owner;
     }
 
@@ -220,13 +217,31 @@ internal sealed class ClientRegistry : ILeaseObserver, IDisposable
             return;
         }
 
+        string name = KeptName.OfClient(client.Owner.Process);
+        bool isKept;
         try
         {
-            client.IsKept = _keeper.Keep(KeptName.OfClient(client.Owner.Process), [client.Process]);
+            isKept = _keeper.Keep(name, [client.Process]);
         }
         catch (ObjectDisposedException)
         {
             // It has ended meanwhile.
+            return;
+        }
+
+        lock (_gate)
+        {
+            if (!client.IsGone)
+            {
+                client.IsKept = isKept;
+                return;
+            }
+        }
+
+        // Whoever removed it did not know that it was kept.
+        if (isKept)
+        {
+            _keeper.Drop(name);
         }
     }
 

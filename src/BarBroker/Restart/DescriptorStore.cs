@@ -96,14 +96,15 @@ internal sealed class DescriptorStore : IDescriptorKeeper
         }
         catch (IOException exception)
         {
-            lock (_gate)
-            {
-                Add(name, -files.Length);
-            }
-
+            Uncount(name, files.Length);
             _metrics.NotStored(files.Length);
             RestartLog.NotStored(_log, name, exception);
             return false;
+        }
+        catch (ObjectDisposedException)
+        {
+            Uncount(name, files.Length);
+            throw;
         }
     }
 
@@ -136,6 +137,14 @@ internal sealed class DescriptorStore : IDescriptorKeeper
         catch (IOException exception)
         {
             RestartLog.NotForgotten(_log, "a barrier", exception);
+        }
+    }
+
+    private void Uncount(string name, int files)
+    {
+        lock (_gate)
+        {
+            Add(name, -files);
         }
     }
 

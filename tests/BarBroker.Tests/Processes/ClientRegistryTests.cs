@@ -4,8 +4,12 @@ using System.Diagnostics;
 using System.Net.Sockets;
 using BarBroker.Leases;
 using BarBroker.Linux;
+using BarBroker.Linux.Processes;
+using BarBroker.Linux.ServiceManager;
 using BarBroker.Processes;
+using BarBroker.Restart;
 using BarBroker.Testing;
+using BarBroker.Tests.Restart;
 
 namespace BarBroker.Tests.Processes;
 
@@ -41,15 +45,7 @@ public sealed class ClientRegistryTests : TestBase
         _listener = Own(new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified));
         _listener.Bind(new UnixDomainSocketEndPoint(_path));
         _listener.Listen();
-        _registry = Own(new ClientRegistry(
-            owner =>
-            {
-                lock (_exited)
-                {
-                    _exited.Add(owner);
-                }
-            },
-            Logs.CreateLogger<ClientRegistry>()));
+        _registry = Own(new ClientRegistry(Exited, Logs.CreateLogger<ClientRegistry>()));
     }
 
     [Fact]
@@ -123,6 +119,108 @@ public sealed class ClientRegistryTests : TestBase
 
         Assert.Throws<LinuxException>(() => _registry.Connected(socket));
         Assert.Equal(0, _registry.Count);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Restored_ItsLeaseEnds_TheStoreKeepsItNoMore(bool wasKept)
+    {
+        var (registry, store, manager) = WithStore();
+        using var process = StartClient();
+        using var socket = await _listener.AcceptAsync(Cancellation);
+        var earlier = OwnerOf(process);
+        FileDescriptor? kept = null;
+        if (wasKept)
+        {
+            store.Found(KeptName.OfClient(earlier.Process));
+            kept = PidFd.Open(process.Id);
+        }
+
+        var owner = registry.Restored(earlier, kept, leases: 1);
+        Assert.Equal(1, store.Count);
+        string name = KeptName.OfClient(owner.Process);
+        if (!wasKept)
+        {
+            Assert.StartsWith($"FDSTORE=1\nFDNAME={name}\n", manager.TryReceive()?.State, StringComparison.Ordinal);
+        }
+
+        // A lease of this run: kept once.
+        registry.LeaseChanged(Lease(owner, LeaseState.Granted));
+        registry.LeaseChanged(Lease(owner, LeaseState.Ended));
+        Assert.Equal((1, null), (store.Count, manager.TryReceive()?.State));
+        registry.LeaseChanged(Lease(owner, LeaseState.Ended));
+
+        Assert.Equal((0, 0), (registry.Count, store.Count));
+        Assert.Equal($"FDSTOREREMOVE=1\nFDNAME={name}", manager.TryReceive()?.State);
+    }
+
+    [Fact]
+    public async Task Restored_ItsProcessIsKilled_TheStoreKeepsItNoMore()
+    {
+        var (registry, store, _) = WithStore();
+        using var process = StartClient();
+        using var socket = await _listener.AcceptAsync(Cancellation);
+        var owner = registry.Restored(OwnerOf(process), kept: null, leases: 1);
+        Assert.Equal(1, store.Count);
+
+        process.Kill();
+
+        await WaitForExit(owner);
+        await Wait.Until(() => store.Count == 0, "the store keeps it no more");
+    }
+
+    [Fact]
+    public async Task Restored_StoreIsFull_TheProcessIsWatchedAllTheSame()
+    {
+        var (registry, store, manager) = WithStore(capacity: 0);
+        using var process = StartClient();
+        using var socket = await _listener.AcceptAsync(Cancellation);
+        var owner = registry.Restored(OwnerOf(process), kept: null, leases: 1);
+        Assert.Equal((0, 1), (store.Count, registry.Count));
+
+        registry.LeaseChanged(Lease(owner, LeaseState.Ended));
+
+        Assert.Equal((0, 0), (store.Count, registry.Count));
+        Assert.Null(manager.TryReceive());
+    }
+
+    [Fact]
+    public async Task Restored_AnotherProcessHasTheNumber_ToldAsExitedAndNothingIsKept()
+    {
+        var (registry, store, manager) = WithStore();
+        using var process = StartClient();
+        using var socket = await _listener.AcceptAsync(Cancellation);
+        var earlier = OwnerOf(process);
+        var other = earlier with { Process = earlier.Process with { Key = earlier.Process.Key + 1 } };
+
+        Assert.Same(other, registry.Restored(other, kept: null, leases: 1));
+
+        Assert.Equal([other], _exited);
+        Assert.Equal((0, 0), (store.Count, registry.Count));
+        Assert.Null(manager.TryReceive());
+    }
+
+    private (ClientRegistry Registry, DescriptorStore Store, ManagerSocket Manager) WithStore(int capacity = 8)
+    {
+        var manager = Own(new ManagerSocket());
+        var store = new DescriptorStore(new ServiceNotifier(manager.Path), capacity, Own(new RestartMetrics()), Logs.CreateLogger<DescriptorStore>());
+        return (Own(new ClientRegistry(Exited, Logs.CreateLogger<ClientRegistry>(), store)), store, manager);
+    }
+
+    /// <summary>As an earlier run of the broker wrote it down.</summary>
+    private static LeaseOwner OwnerOf(Process process)
+    {
+        using var pidFd = PidFd.Open(process.Id);
+        return new LeaseOwner(Users.EffectiveUid, Users.EffectiveUid, process.Id, "connect-and-wait") { Process = pidFd.GetIdentity() };
+    }
+
+    private void Exited(LeaseOwner owner)
+    {
+        lock (_exited)
+        {
+            _exited.Add(owner);
+        }
     }
 
     private static LeaseInfo Lease(LeaseOwner owner, LeaseState state) => new(

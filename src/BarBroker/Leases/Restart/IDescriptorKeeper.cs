@@ -8,6 +8,7 @@ namespace BarBroker.Leases;
 internal interface IDescriptorKeeper
 {
     /// <summary>All of them, by one name, in addition to what is there. False: none of them is kept, and it was said why.</summary>
+    /// <exception cref="ObjectDisposedException">One of them is closed: none is kept.</exception>
     bool Keep(string name, ReadOnlySpan<FileDescriptor> files);
 
     /// <summary>Lets go of all that was kept by this name; of nothing, where nothing was.</summary>
