@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+using BarBroker.Linux;
 using BarBroker.Linux.Memory;
 using BarBroker.Linux.ServiceManager;
 using BarBroker.Restart;
@@ -202,36 +203,25 @@ public sealed class DescriptorStoreTests : TestBase
     {
         var store = Store(capacity: 64);
         using var file = Memfd.Create("file", 1);
-        var held = new Dictionary<string, int>();
-        var workers = Task.WhenAll(Enumerable.Range(0, 8).Select(worker => Task.Run(() =>
-        {
-            for (int i = 0; i < 200; i++)
-            {
-                store.Keep($"L{worker}", [file, file]);
-                if (i % 4 != 3)
-                {
-                    store.Drop($"L{worker}");
-                }
-            }
-        })));
+        var manager = _manager.CountAsync(until: "READY=1");
+        // Threads of their own: they wait for the reader, whose continuations are the pool's.
+        await Task.WhenAll(Enumerable.Range(0, 8).Select(worker => Task.Factory.StartNew(() => KeepAndDrop(store, $"L{worker}", file), Cancellation, TaskCreationOptions.LongRunning, TaskScheduler.Default)));
+        new ServiceNotifier(_manager.Path).Send("READY=1");
 
-        await Wait.Until(
-            () =>
-            {
-                bool areDone = workers.IsCompleted;
-                while (_manager.TryReceive() is var (state, files))
-                {
-                    string name = state.Split('\n')[1];
-                    held[name] = files.Length > 0 ? held.GetValueOrDefault(name) + files.Split(',').Length : 0;
-                }
-
-                return areDone;
-            },
-            "everything is told");
-
-        await workers;
-        Assert.Equal(held.Values.Sum(), store.Count);
+        Assert.Equal(await Wait.For(manager, "everything is told"), store.Count);
         Assert.Equal(8 * 2, store.Count);
+    }
+
+    private static void KeepAndDrop(DescriptorStore store, string name, FileDescriptor file)
+    {
+        for (int i = 0; i < 200; i++)
+        {
+            store.Keep(name, [file, file]);
+            if (i % 4 != 3)
+            {
+                store.Drop(name);
+            }
+        }
     }
 
     private DescriptorStore Store(int capacity, RestartMetrics? metrics = null) =>

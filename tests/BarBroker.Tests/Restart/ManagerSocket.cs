@@ -32,6 +32,27 @@ internal sealed class ManagerSocket : IDisposable
         }
     }
 
+    /// <summary>Reads until that message comes.</summary>
+    /// <returns>How many files it would keep by then.</returns>
+    public async Task<int> CountAsync(string until)
+    {
+        var kept = new Dictionary<string, int>();
+        while (true)
+        {
+            await FdSocket.WaitReadableAsync(_socket, TestContext.Current.CancellationToken);
+            while (TryReceive() is var (state, files))
+            {
+                string[] lines = state.Split('\n');
+                if (lines[0] == until)
+                {
+                    return kept.Values.Sum();
+                }
+
+                kept[lines[1]] = lines[0] == "FDSTORE=1" ? kept.GetValueOrDefault(lines[1]) + files.Split(',').Length : 0;
+            }
+        }
+    }
+
     /// <summary>Nobody listens from now on.</summary>
     public void Close()
     {
