@@ -14,6 +14,7 @@ namespace BarBroker.Tests.Leases;
 public sealed class LeasePreemptionSearchTests
 {
     private const uint Boss = 1;
+    private const uint Limited = 2;
     private const int PageCount = 8;
 
     [Fact]
@@ -76,6 +77,29 @@ public sealed class LeasePreemptionSearchTests
         Begin(f, Sized(Page) with { Device = "", Priority = 5 }, Owner(Boss));
 
         // The first page of dev1 would be had for nothing, were it not for the other lease there.
+        Assert.Equal(LeaseState.Active, f.Get(low.Id).State);
+    }
+
+    [Fact]
+    public void Preempt_UserOfTheOneAheadIsServedElsewhere_NobodyWasRecalledForThatMoment()
+    {
+        using var f = new LeaseFixture(Options(), new FakeDevice("dev0", barSize: 2 * Page), new FakeDevice("dev1", barSize: Page), new FakeDevice("dev2", barSize: Page));
+        LeaseInfo goes = f.Active(Explicit(Pages(0, 1)));
+        LeaseInfo low = f.Active(Explicit(Pages(1, 1)));
+        // The one lease that its user may have.
+        LeaseInfo only = f.Active(Explicit(Pages(0, 1)) with { Device = "dev1" }, Owner(Limited));
+        Begin(f, Sized(Page) with { Priority = 7 }, Owner(Limited));
+        Task<Grant> elsewhere = Begin(f, Sized(Page) with { Device = "dev2" }, Owner(Limited));
+        f.Manager.End(goes.Id, EndReason.Operator, "");
+        // Its device does not answer before the other one does.
+        _ = f.Manager.AcquireAsync(Sized(Page) with { Priority = 5, Wait = TimeSpan.FromMinutes(1) }, Owner(Boss), CancellationToken.None).AsTask();
+
+        f.Manager.End(only.Id, EndReason.Operator, "");
+        f.Executor("dev1").Pump();
+        f.Executor("dev2").Pump();
+
+        // For a moment the first place of dev0 was to be that of the user with one lease; then that was another.
+        Assert.Equal("dev2", Wait(elsewhere).Lease.Device);
         Assert.Equal(LeaseState.Active, f.Get(low.Id).State);
     }
 
@@ -176,6 +200,7 @@ public sealed class LeasePreemptionSearchTests
         Rules =
         [
             new PolicyRule("boss", PolicyMatch.Everybody with { Users = [new NamedId(Boss, "")] }, Lease: new LeaseRule { MaxPriority = 10, MayPreempt = true, RecallGrace = TimeSpan.FromSeconds(10) }),
+            new PolicyRule("limited", PolicyMatch.Everybody with { Users = [new NamedId(Limited, "")] }, Lease: new LeaseRule { MaxPriority = 10, MaxLeases = 1 }),
             new PolicyRule("rest", PolicyMatch.Everybody, Lease: new LeaseRule { MaxPriority = 10, RecallGrace = TimeSpan.FromSeconds(10) }),
         ],
     };

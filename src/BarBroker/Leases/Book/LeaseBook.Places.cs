@@ -134,6 +134,7 @@ internal sealed partial class LeaseBook
         {
             (waiter.Target, waiter.Place, waiter.Victims) = (taken.Slot, taken.Buffers, taken.Victims);
             waiter.HasPreempted = waiter.OwesRecall = true;
+            _owing.Enqueue(waiter);
             // For those behind they go anyway.
             foreach (Lease lease in taken.Victims)
                 lease.OwedDeadline = now + _clock.Units(lease.Terms.RecallGrace);
@@ -160,13 +161,15 @@ internal sealed partial class LeaseBook
         Place? best = null;
         foreach (DeviceSlot slot in waiter.Slots)
         {
-            Turn there = slot == turn.Slot ? turn : Turn.AheadOf(slot, waiter, uid => _accounts.GetValueOrDefault(uid));
+            Turn there = slot == turn.Slot ? turn : TurnOf(slot, waiter);
             if (!there.IsTaken && FindPlace(there, waiter, isTaking, now) is { } place && (best is null || place.Cost.IsLessThan(best.Cost)))
                 best = place;
         }
 
         return best;
     }
+
+    private Turn TurnOf(DeviceSlot slot, Waiter waiter) => Turn.AheadOf(slot, waiter, uid => _accounts.GetValueOrDefault(uid));
 
     private HolderCost CostOf(Waiter waiter, Lease lease, bool isTaking, long now)
     {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+using System.Collections.Immutable;
+
 namespace BarBroker.Leases;
 
 internal sealed partial class LeaseBook
@@ -18,20 +20,39 @@ internal sealed partial class LeaseBook
         return isLower && now + _clock.Units(lease.Terms.RecallGrace) <= waiter.Due ? new HolderCost(1, lease.Epoch) : HolderCost.Never;
     }
 
-    /// <summary>Makes the recalls that were found necessary when the queue was looked at. After that look, because an end without grace changes the ranges.</summary>
-    private void Preempt(DeviceSlot slot, long now)
+    /// <summary>
+    /// Makes the recalls that the waiter chose when its queue was looked at: after those looks, because an end without grace changes the ranges. It chooses once more, because
+    /// somebody ahead may have been served elsewhere since, and what was kept for that one is free.
+    /// </summary>
+    /// <param name="isFirst">Of this waiter, in this transition; then it just goes on, so that two that make way for each other come to an end.</param>
+    private void Preempt(Waiter waiter, bool isFirst, long now)
     {
-        for (int i = 0; i < slot.Waiters.Count; i++)
+        if (!waiter.OwesRecall)
+            return;
+        if (isFirst)
+            ChooseAgain(waiter, now);
+        if (!waiter.OwesRecall)
+            return;
+        waiter.OwesRecall = false;
+        foreach (Lease lease in waiter.Victims)
         {
-            Waiter waiter = slot.Waiters[i];
-            if (!waiter.OwesRecall)
-                continue;
-            waiter.OwesRecall = false;
-            foreach (Lease lease in waiter.Victims)
-            {
-                lease.OwedDeadline = Deadline.Never;
-                RecallLocked(lease, lease.Terms.RecallGrace, EndReason.Preempted, $"uid {waiter.Uid} needs the range, with priority {waiter.Priority}", now);
-            }
+            lease.OwedDeadline = Deadline.Never;
+            RecallLocked(lease, lease.Terms.RecallGrace, EndReason.Preempted, $"uid {waiter.Uid} needs the range, with priority {waiter.Priority}", now);
         }
     }
+
+    private void ChooseAgain(Waiter waiter, long now)
+    {
+        DeviceSlot chosen = waiter.Target!;
+        ImmutableArray<LeaseBuffer> place = waiter.Place;
+        Forget(waiter);
+        Turn turn = TurnOf(chosen, waiter);
+        if (chosen.IsOpen && !turn.IsTaken && turn.Affords(waiter, _accounts.GetValueOrDefault(waiter.Uid)))
+            Choose(turn, waiter, isWhole: true, now);
+        if (waiter.Target != chosen || !SamePlace(place, waiter.Place))
+            Wake(chosen);
+    }
+
+    private static bool SamePlace(ImmutableArray<LeaseBuffer> a, ImmutableArray<LeaseBuffer> b) =>
+        a.SequenceEqual(b, static (x, y) => x.Bar == y.Bar && x.Ranges.SequenceEqual(y.Ranges));
 }

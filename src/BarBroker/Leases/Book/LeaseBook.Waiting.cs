@@ -21,6 +21,10 @@ namespace BarBroker.Leases;
 internal sealed partial class LeaseBook
 {
     private readonly Queue<DeviceSlot> _woken = [];
+
+    /// <summary>Waiters that have chosen whom to preempt, and some that have dropped that choice.</summary>
+    private readonly Queue<Waiter> _owing = [];
+
     private int _waiting;
 
     /// <summary>What waits, by device and then in the order in which it is looked at; what waits for any device comes once for each.</summary>
@@ -155,15 +159,28 @@ internal sealed partial class LeaseBook
             Wake(slot);
     }
 
-    /// <summary>Before the lock is left. It ends because each round is caused by a lease that ended or a waiter that went or moved.</summary>
+    /// <summary>
+    /// Before the lock is left. Recalls cannot be taken back: they are made when everybody who can be served was, on every device. It ends because each round is caused by a
+    /// lease that ended or a waiter that went or moved.
+    /// </summary>
     private void ServeWoken()
     {
-        while (_woken.TryDequeue(out DeviceSlot? slot))
+        HashSet<Waiter>? seen = null;
+        while (true)
         {
-            slot.IsWoken = false;
-            long now = _clock.Now;
-            Serve(slot, null, now);
-            Preempt(slot, now);
+            if (_woken.TryDequeue(out DeviceSlot? slot))
+            {
+                slot.IsWoken = false;
+                Serve(slot, null, _clock.Now);
+            }
+            else if (_owing.TryDequeue(out Waiter? waiter))
+            {
+                Preempt(waiter, (seen ??= []).Add(waiter), _clock.Now);
+            }
+            else
+            {
+                return;
+            }
         }
     }
 

@@ -165,12 +165,13 @@ internal sealed partial class ModelWorld
             || _leases.Exists(l => l.Stuck && l.Device == before.Device && Overlap(l.Buffers, before.Buffers))
             || IsKeptForSomebodyAhead(waiter, before, places)
             // Somebody ahead was to have it here, and was granted what it wanted elsewhere when that device was looked at, or gave up.
-            || _overtaken.Contains((before.Device, waiter.Name));
+            || _overtaken.Contains((before.Device, waiter.Name))
+            || HasLostItsPromise(waiter, before.Device, places);
         Assert.True(hasCause, $"the place of {waiter.Name} has moved without a cause");
     }
 
     /// <summary>
-    /// Somebody ahead had a place for the moment in which its user could have one more lease, and so the waiter had none; then that user's one more was another.
+    /// Somebody ahead had a place for the moment in which its user could have one more lease, and so the waiter had none, or another; then that user's one more was another.
     /// </summary>
     private bool HasLostItsPromise(ModelWaiter waiter, int device, Dictionary<string, ModelPlace> places) =>
         _order[device].TakeWhile(w => w != waiter).Any(a => places.GetValueOrDefault(a.Name) is not { IsKept: true } && _fresh.Exists(l => l.Owner.Uid == a.Owner.Uid));
