@@ -55,6 +55,21 @@ public sealed class LeaseRevokeTests
     }
 
     [Fact]
+    public void Revoke_WaitsBehindOthersThatAreAnswered_IsNotStuckUntilNoneIs()
+    {
+        using var f = new LeaseFixture();
+        LeaseInfo[] leases = [.. Enumerable.Range(0, 3).Select(i => f.Active(Explicit(Pages((ulong)i, 1))))];
+        Array.ForEach(leases, l => f.Manager.End(l.Id, EndReason.Operator, ""));
+        f.Pass(TimeSpan.FromSeconds(4));
+        f.Executor("dev0").PumpOne();
+
+        f.Pass(TimeSpan.FromSeconds(4.75));
+        Assert.Equal([LeaseState.Ended, LeaseState.Revoking, LeaseState.Revoking], leases.Select(l => f.Get(l.Id).State));
+        f.Pass(TimeSpan.FromSeconds(0.25));
+        Assert.Equal([LeaseState.Ended, LeaseState.Stuck, LeaseState.Stuck], leases.Select(l => f.Get(l.Id).State));
+    }
+
+    [Fact]
     public void Export_FailsInTheMiddle_RevokesWhatWasExported()
     {
         using var f = new LeaseFixture();

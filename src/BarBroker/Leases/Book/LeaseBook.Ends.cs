@@ -80,7 +80,9 @@ internal sealed partial class LeaseBook
     public void Proven(Lease lease)
     {
         using Transition _ = Enter();
-        Finish(lease, _clock.Now);
+        long now = _clock.Now;
+        lease.Slot.AnsweredAt = now;
+        Finish(lease, now);
     }
 
     /// <summary>On the device thread: an attempt failed. <paramref name="remaining"/> may still be accessible.</summary>

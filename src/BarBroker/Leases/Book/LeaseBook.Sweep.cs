@@ -103,7 +103,7 @@ internal sealed partial class LeaseBook
     private (long Due, EndReason Reason) NextDue(Lease lease)
     {
         if (!lease.IsLive)
-            return (lease.State == LeaseState.Ended ? Deadline.Never : Math.Min(lease.RevokeDue, EscalationDue(lease)), lease.EndReason);
+            return (ProofDue(lease), lease.EndReason);
         (long Due, EndReason Reason) next = (lease.RecallDeadline, lease.RecallReason);
         // No grace and no renewal moves these.
         Consider(lease.LifeDeadline, EndReason.Policy);
@@ -126,6 +126,14 @@ internal sealed partial class LeaseBook
                 next = (due, reason);
         }
     }
+
+    /// <summary>When something must be done about the proof of a lease that was ended.</summary>
+    private long ProofDue(Lease lease) => lease.State switch
+    {
+        LeaseState.Ended => Deadline.Never,
+        LeaseState.Revoking => Math.Max(lease.RevokeDue, lease.Slot.AnsweredAt + _clock.Units(_options.RevokeTimeout)),
+        _ => Math.Min(lease.RevokeDue, EscalationDue(lease)),
+    };
 
     private void Requeue(Lease lease) => _deadlines.Set(lease, NextDue(lease).Due);
 }

@@ -48,6 +48,9 @@ internal sealed class DeviceSlot(DeviceRegistration registration) : Deadline
     /// <summary>Those of them whose end is not decided.</summary>
     public int LiveLeases { get; set; }
 
+    /// <summary>When it last did what it was asked for a lease. Those that wait behind in its queue are not stuck while it does.</summary>
+    public long AnsweredAt { get; set; } = long.MinValue;
+
     /// <summary>Null: it is to stay open. Set only while leases of it live.</summary>
     public PlannedClose? Planned { get; set; }
 

@@ -35,6 +35,9 @@ internal sealed class ModelDevice(long requestGrace)
 
     public int Closes { get; set; }
 
+    /// <summary>When it last exported a lease or proved the end of one.</summary>
+    public long AnsweredAt { get; set; } = -1;
+
     /// <summary>When it was last blocked, or failed at something.</summary>
     public long FaultAt { get; set; } = long.MinValue / 2;
 

@@ -119,19 +119,23 @@ internal sealed partial class ModelWorld
             lease.StuckAt = _now - (long)info.StuckFor!.Value.TotalMilliseconds;
             if (OptionsNow.Escalation.Notify == TimeSpan.Zero)
                 lease.Steps[EscalationStep.Notify] = EscalationOutcome.Done;
+            // Behind others that it answers it only waits its turn.
+            Assert.True(!lease.Unanswered || lease.StuckAt >= DueAnswer(lease), $"{lease.Id} is called stuck, and its device has just answered");
             _tally.Count(lease.Unanswered ? Deed.Unanswered : Deed.ProofFailed);
         }
 
         if (lease.Stuck)
             Assert.Equal((lease.Id, lease.StuckAt), (lease.Id, _now - (long)info.StuckFor!.Value.TotalMilliseconds));
         Assert.True(
-            lease.Stuck || lease.Live || info.State == LeaseState.Ended || _isBeforeSweep || _now < lease.DecidedAt + (long)Options.RevokeTimeout.TotalMilliseconds + StepMs,
+            lease.Stuck || lease.Live || info.State == LeaseState.Ended || _isBeforeSweep || _now < DueAnswer(lease) + StepMs,
             $"{lease.Id} is not proven to have ended, and not called stuck");
         if (lease.StuckAt < 0)
             Assert.Empty(info.Escalations);
         else
             CheckSteps(lease, info);
     }
+
+    private long DueAnswer(ModelLease lease) => Math.Max(lease.DecidedAt, _devices[lease.Device].AnsweredAt) + (long)Options.RevokeTimeout.TotalMilliseconds;
 
     private void CheckSteps(ModelLease lease, LeaseInfo info)
     {
