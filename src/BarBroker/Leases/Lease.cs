@@ -121,7 +121,10 @@ internal sealed class Lease(ulong epoch, DeviceSlot slot, OwnerRecord owner, Acq
 
     public long RecallDeadline { get; set; } = Never;
 
-    /// <summary>When it will have to go by a recall that was decided and is made before the lock is left; <see cref="Deadline.Never"/> without one.</summary>
+    /// <summary>The waiter that has chosen to have it recalled, until the recall is made, before the lock is left; null: none.</summary>
+    public Waiter? OwedTo { get; set; }
+
+    /// <summary>When it will have to go by that.</summary>
     public long OwedDeadline { get; set; } = Never;
 
     public EndReason RecallReason { get; set; }

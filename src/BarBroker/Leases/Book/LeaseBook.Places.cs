@@ -59,10 +59,10 @@ internal sealed partial class LeaseBook
     {
         waiter.Target = null;
         waiter.Place = [];
-        if (waiter.OwesRecall)
+        foreach (Lease lease in waiter.Victims)
         {
-            foreach (Lease lease in waiter.Victims)
-                lease.OwedDeadline = Deadline.Never;
+            if (lease.OwedTo == waiter)
+                lease.OwedTo = null;
         }
 
         waiter.HasPreempted = waiter.OwesRecall = false;
@@ -137,7 +137,7 @@ internal sealed partial class LeaseBook
             _owing.Enqueue(waiter);
             // For those behind they go anyway.
             foreach (Lease lease in taken.Victims)
-                lease.OwedDeadline = now + _clock.Units(lease.Terms.RecallGrace);
+                (lease.OwedTo, lease.OwedDeadline) = (waiter, now + _clock.Units(lease.Terms.RecallGrace));
         }
         else if (waiter.Target is null && Best(turn, waiter, isTaking: false, now) is { } place)
         {

@@ -14,7 +14,10 @@ internal sealed partial class LeaseBook
     {
         if (lease.State == LeaseState.Stuck)
             return HolderCost.Never;
-        if (!lease.IsLive || Math.Min(Math.Min(lease.RecallDeadline, lease.LifeDeadline), lease.OwedDeadline) <= waiter.Due)
+        WaitQueue queue = lease.Slot.Waiters;
+        // Who comes behind chooses anew if this one takes its place.
+        long owed = lease.OwedTo is { } other && queue.IndexOf(other) < queue.IndexOf(waiter) ? lease.OwedDeadline : Deadline.Never;
+        if (!lease.IsLive || Math.Min(Math.Min(lease.RecallDeadline, lease.LifeDeadline), owed) <= waiter.Due)
             return new HolderCost(0, lease.Epoch);
         bool isLower = lease.Terms.Priority < waiter.Priority;
         return isLower && now + _clock.Units(lease.Terms.RecallGrace) <= waiter.Due ? new HolderCost(1, lease.Epoch) : HolderCost.Never;
@@ -36,7 +39,8 @@ internal sealed partial class LeaseBook
         waiter.OwesRecall = false;
         foreach (Lease lease in waiter.Victims)
         {
-            lease.OwedDeadline = Deadline.Never;
+            if (lease.OwedTo == waiter)
+                lease.OwedTo = null;
             RecallLocked(lease, lease.Terms.RecallGrace, EndReason.Preempted, $"uid {waiter.Uid} needs the range, with priority {waiter.Priority}", now);
         }
     }

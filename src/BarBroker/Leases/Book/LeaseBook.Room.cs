@@ -26,17 +26,19 @@ internal sealed partial class LeaseBook
         return (ulong)UInt128.Min(bytes, ulong.MaxValue);
     }
 
-    private LeaseException? QuotaRefusal(ulong bytes, uint uid, LeaseTerms terms)
+    /// <param name="promised">What is kept for waiters of the uid that come before.</param>
+    private LeaseException? QuotaRefusal(ulong bytes, uint uid, LeaseTerms terms, (int Leases, UInt128 Bytes) promised = default)
     {
         UidAccount? account = _accounts.GetValueOrDefault(uid);
         int leases = account?.Leases ?? 0;
         ulong held = account?.Bytes ?? 0;
-        if (leases < terms.MaxLeases && bytes <= terms.MaxBytes && held <= terms.MaxBytes - bytes)
+        if (leases + promised.Leases < terms.MaxLeases && held + promised.Bytes + bytes <= terms.MaxBytes)
             return null;
         string rule = terms.Rule is null ? "" : $"policy rule {terms.RuleName}: ";
-        return new LeaseException(LeaseError.Quota, leases >= terms.MaxLeases
-            ? $"{rule}uid {uid} has {leases} leases, and {terms.MaxLeases} is its quota; release some first"
-            : $"{rule}uid {uid} has {ByteText.Of(held)} in leases; another 0x{bytes:x} bytes would pass its quota of {ByteText.Of(terms.MaxBytes)}; release some first");
+        string waiting = promised.Leases > 0 ? $", with {promised.Leases} ({ByteText.Of((ulong)UInt128.Min(promised.Bytes, ulong.MaxValue))}) kept for its requests that wait," : "";
+        return new LeaseException(LeaseError.Quota, leases + promised.Leases >= terms.MaxLeases
+            ? $"{rule}uid {uid} has {leases} leases{(waiting.Length > 0 ? waiting : ",")} and {terms.MaxLeases} is its quota; release some first"
+            : $"{rule}uid {uid} has {ByteText.Of(held)} in leases{waiting.TrimEnd(',')}; another 0x{bytes:x} bytes would pass its quota of {ByteText.Of(terms.MaxBytes)}; release some first");
     }
 
     /// <summary>The first device, in the order of the configuration, that will do. If none will, the refusal that is nearest to a grant.</summary>

@@ -197,7 +197,7 @@ internal sealed partial class LeaseBook
             LeaseException? refusal;
             if (waiter == only || (only is null && MightFit(slot, waiter)))
             {
-                refusal = turn.IsTaken ? Behind(slot) : TryGrant(slot, waiter, now);
+                refusal = turn.IsTaken ? Behind(slot) : TryGrant(turn, waiter, now);
                 waiter.Refusal = refusal;
                 if (refusal is null || (only is null && RefuseForGood(waiter, slot, refusal)))
                     continue;
@@ -229,9 +229,10 @@ internal sealed partial class LeaseBook
     }
 
     /// <summary>Null: it is granted, and in no queue any more.</summary>
-    private LeaseException? TryGrant(DeviceSlot slot, Waiter waiter, long now)
+    private LeaseException? TryGrant(Turn turn, Waiter waiter, long now)
     {
-        if (QuotaRefusal(waiter.Bytes, waiter.Uid, waiter.Terms) is { } over)
+        DeviceSlot slot = turn.Slot;
+        if (QuotaRefusal(waiter.Bytes, waiter.Uid, waiter.Terms, turn.PromisedTo(waiter.Uid)) is { } over)
             return over;
         if (TryPlace(slot, waiter.Request, waiter.Owner, out LeaseException? refusal) is not { } lease)
             return refusal;

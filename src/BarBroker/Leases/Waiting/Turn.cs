@@ -35,9 +35,12 @@ internal sealed class Turn(DeviceSlot slot)
     /// <summary>Whether its quota would let the waiter have what it asks for, on top of what is kept for its user's other waiters.</summary>
     public bool Affords(Waiter waiter, UidAccount? account)
     {
-        var (leases, bytes) = _promised?.GetValueOrDefault(waiter.Uid) ?? default;
+        var (leases, bytes) = PromisedTo(waiter.Uid);
         return (account?.Leases ?? 0) + leases < waiter.Terms.MaxLeases && (account?.Bytes ?? 0) + bytes + waiter.Bytes <= waiter.Terms.MaxBytes;
     }
+
+    /// <summary>What is kept for the uid's waiters so far.</summary>
+    public (int Leases, UInt128 Bytes) PromisedTo(uint uid) => _promised?.GetValueOrDefault(uid) ?? default;
 
     /// <summary>Its place is still one that nobody ahead is to get. Named ranges are not: there it waits behind them.</summary>
     public bool IsFreeOfOthers(Waiter waiter)

@@ -53,7 +53,7 @@ internal sealed partial class ModelWorld
         foreach (ModelLease victim in _newVictims)
         {
             Assert.True(
-                _granted.Count > 0 || preempting.Any(w => MayPreempt(w) && victim.Priority < w.Priority && IsInTheWay(victim, w, places[w.Name])),
+                _granted.Count > 0 || preempting.Any(w => MayPreempt(w) && victim.Priority < w.Priority && IsInTheWay(victim, w, places[w.Name])) || HasGoneToItsUser(victim, places),
                 $"{victim.Id} is preempted, and in nobody's way");
         }
 
@@ -69,6 +69,10 @@ internal sealed partial class ModelWorld
         if (_queued is { } newest && _newVictims.Count == 0 && places.GetValueOrDefault(newest.Name) is { IsKept: true, HasPreempted: false })
             CheckNotPreempting(newest, places);
     }
+
+    /// <summary>It ended at once; so its user may have one more, and a waiter of that user, who comes first, now has the place of the one that preempted.</summary>
+    private bool HasGoneToItsUser(ModelLease victim, Dictionary<string, ModelPlace> places) =>
+        !victim.Live && _waiters.Exists(w => w.Owner.Uid == victim.Owner.Uid && places.GetValueOrDefault(w.Name) is { IsKept: true } && _places.GetValueOrDefault(w.Name) is not { IsKept: true });
 
     private void CheckFewest(ModelWaiter waiter, Dictionary<string, ModelPlace> places)
     {

@@ -115,12 +115,13 @@ internal sealed partial class ModelWorld
             ModelWaiter[] ahead = [.. _order[device].Take(i)];
             List<LeaseBuffer> kept = KeptFor(ahead, device, places, out bool isTaken);
             bool isOpen = IsOpen(info.State);
+            bool affords = !IsOverQuota(waiter.Request, waiter.Owner, waiter.Terms, PromisedOf(device, ahead, places));
             // No lost wake-up.
-            if (info.State == DeviceState.Ready && !isTaken && !IsOtherUsers(device, waiter.Owner) && !IsOverQuota(waiter.Request, waiter.Owner, waiter.Terms))
+            if (info.State == DeviceState.Ready && !isTaken && !IsOtherUsers(device, waiter.Owner) && affords)
                 Assert.False(HasRoom(device, waiter.Request, kept), $"{waiter.Name} waits for {info.Name}, where there is room for it");
             if (isOpen && isTaken)
                 _tally.Count(Deed.TurnTaken);
-            bool isPromised = isOpen && !isTaken && Affords(waiter, [.. ahead.Where(a => places.GetValueOrDefault(a.Name) is { IsKept: true } p && p.Device == device)]);
+            bool isPromised = isOpen && !isTaken && affords;
             if (!queue[i].Kept.IsEmpty)
                 ObservePlace(waiter, new ModelPlace(device, i, queue[i].Kept, isPromised, queue[i].HasPreempted), kept, places);
             else if (isPromised && waiter.Devices.Length == 1)
@@ -128,11 +129,9 @@ internal sealed partial class ModelWorld
         }
     }
 
-    private bool Affords(ModelWaiter waiter, ModelWaiter[] promised)
-    {
-        ModelWaiter[] same = [.. promised.Where(p => p.Owner.Uid == waiter.Owner.Uid)];
-        return !IsOverQuota(waiter.Request, waiter.Owner, waiter.Terms, same.Length, same.Aggregate(0UL, static (sum, p) => sum + BytesOf(p.Request)));
-    }
+    /// <summary>Those that have a place there.</summary>
+    private static ModelWaiter[] PromisedOf(int device, IEnumerable<ModelWaiter> ahead, Dictionary<string, ModelPlace> places) =>
+        [.. ahead.Where(a => places.GetValueOrDefault(a.Name) is { IsKept: true } place && place.Device == device)];
 
     private static void ObservePlace(ModelWaiter waiter, ModelPlace place, List<LeaseBuffer> kept, Dictionary<string, ModelPlace> places)
     {

@@ -19,12 +19,13 @@ internal sealed partial class ModelWorld
             yield return (int)page;
     }
 
-    /// <param name="leases">That its other waiters ahead are promised.</param>
-    private bool IsOverQuota(AcquireRequest request, LeaseOwner owner, ModelTerms terms, int leases = 0, ulong bytes = 0)
+    /// <param name="ahead">Waiters that come before: what they are promised of the same user's is not to be had.</param>
+    private bool IsOverQuota(AcquireRequest request, LeaseOwner owner, ModelTerms terms, ModelWaiter[] ahead)
     {
-        ModelLease[] ofUid = [.. _leases.Where(l => !l.Ended && l.Owner.Uid == owner.Uid)];
-        return ofUid.Length + leases >= terms.MaxLeases
-            || ofUid.Aggregate(BytesOf(request) + bytes, static (sum, l) => sum + l.Bytes) > Options.MaxBytesPerUid;
+        ModelLease[] held = [.. _leases.Where(l => !l.Ended && l.Owner.Uid == owner.Uid)];
+        ModelWaiter[] promised = [.. ahead.Where(a => a.Owner.Uid == owner.Uid)];
+        return held.Length + promised.Length >= terms.MaxLeases
+            || held.Aggregate(0UL, static (sum, l) => sum + l.Bytes) + promised.Aggregate(BytesOf(request), static (sum, p) => sum + BytesOf(p.Request)) > Options.MaxBytesPerUid;
     }
 
     private bool IsOtherUsers(int device, LeaseOwner owner) => device == 1 && _leases.Exists(l => !l.Ended && l.Device == device && l.Owner.Uid != owner.Uid);
@@ -36,7 +37,7 @@ internal sealed partial class ModelWorld
         List<LeaseBuffer> kept = KeptAhead(device, request, _places, out bool isTaken);
         if (isTaken)
             return LeaseError.NoRoom;
-        if (IsOverQuota(request, owner, terms))
+        if (IsOverQuota(request, owner, terms, PromisedOf(device, _order[device].Take(Insertion(device, request.Priority ?? 0)), _places)))
             return LeaseError.Quota;
         DeviceState state = Manager.Device(Name(device)).State;
         if (state != DeviceState.Ready)
