@@ -31,6 +31,7 @@ public sealed class BrokerClient : IAsyncDisposable
         Service = new LeaseService.LeaseServiceClient(_rpc);
         Table = new LeaseTable(this, new BootTimeProvider());
         KeepAlive = new KeepAlive(Table, Service, options.CallTimeout);
+        Follower = new LeaseFollower(Table, KeepAlive, FilesAsync);
     }
 
     /// <summary>The <see cref="System.Diagnostics.ActivitySource"/> whose spans tell of acquires and releases. The broker's own spans of the lease are in the same trace.</summary>
@@ -49,6 +50,8 @@ public sealed class BrokerClient : IAsyncDisposable
     internal LeaseTable Table { get; }
 
     internal KeepAlive KeepAlive { get; }
+
+    internal LeaseFollower Follower { get; }
 
     /// <summary>Connects to a broker, and makes sure that it answers.</summary>
     /// <exception cref="BrokerUnavailableException">Nobody answers, or the sockets may not be opened.</exception>
@@ -115,6 +118,7 @@ public sealed class BrokerClient : IAsyncDisposable
 
         await Task.WhenAll(Table.Leases.Select(lease => lease.DisposeAsync().AsTask())).ConfigureAwait(false);
         await KeepAlive.DisposeAsync().ConfigureAwait(false);
+        await Follower.DisposeAsync().ConfigureAwait(false);
         if (_files is { } files)
         {
             await files.DisposeAsync().ConfigureAwait(false);

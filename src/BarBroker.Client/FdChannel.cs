@@ -9,7 +9,7 @@ using Google.Protobuf;
 namespace BarBroker.Client;
 
 /// <summary>One connection to the fd socket: leases and their descriptors come on it, in whatever order, and notices between them.</summary>
-internal sealed class FdChannel : IAsyncDisposable
+internal sealed partial class FdChannel : IAsyncDisposable
 {
     /// <summary>The longest packet of the protocol.</summary>
     private const int MaxPacketBytes = 64 * 1024;
@@ -250,6 +250,9 @@ internal sealed class FdChannel : IAsyncDisposable
                     taken = true;
                     Deliver(waiter, delivery.Lease, packet);
                     break;
+                case FdResponse.ResponseOneofCase.Followed when TakeFollow() is { } follow:
+                    follow.TrySetResult(response.Followed.Results);
+                    break;
                 case FdResponse.ResponseOneofCase.Error when Take(response.Error.RequestId) is { } waiter:
                     waiter.TrySetException(Failures.Of(response.Error));
                     break;
@@ -330,6 +333,8 @@ internal sealed class FdChannel : IAsyncDisposable
                 waiter.TrySetException(BrokerUnavailableException.From(_path, cause));
             }
         }
+
+        TakeFollow()?.TrySetException(BrokerUnavailableException.From(_path, cause));
 
         _table.Disconnected(this);
     }

@@ -15,6 +15,7 @@ public sealed class Lease : IAsyncDisposable
     private readonly Lock _gate = new();
     private readonly BrokerClient _client;
     private readonly CancellationTokenSource _lost = new();
+    private FdChannel _channel;
     private EventHandler<LeaseLostEventArgs>? _lostHandlers;
     private EventHandler<LeaseRecalledEventArgs>? _recalledHandlers;
     private LeaseLostEventArgs? _lostArgs;
@@ -26,7 +27,7 @@ public sealed class Lease : IAsyncDisposable
     {
         _client = client;
         Clock = clock;
-        Channel = channel;
+        _channel = channel;
         Id = message.Id;
         Epoch = message.Epoch;
         Device = message.Device;
@@ -121,7 +122,8 @@ public sealed class Lease : IAsyncDisposable
 
     internal LeaseClock Clock { get; }
 
-    internal FdChannel Channel { get; }
+    /// <summary>Where its notices come.</summary>
+    internal FdChannel Channel { get => Volatile.Read(ref _channel); set => Volatile.Write(ref _channel, value); }
 
     /// <summary>Whether it still wants to be kept alive.</summary>
     internal bool IsLive

@@ -2,7 +2,7 @@
 
 namespace BarBroker.Client;
 
-/// <summary>When a lease must be renewed, and what the application did since the last time. Only the keep-alive loop calls it, but for <see cref="Pulse"/> and <see cref="AskFrom"/>.</summary>
+/// <summary>When a lease must be renewed, and what the application did since the last time. Only the keep-alive loop calls it, but for <see cref="Pulse"/>, <see cref="AskFrom"/> and <see cref="Followed"/>.</summary>
 internal sealed class LeaseClock
 {
     private readonly TimeProvider _time;
@@ -40,6 +40,9 @@ internal sealed class LeaseClock
 
     /// <summary>Asks the broker from then on.</summary>
     public void AskFrom(long timestamp) => Interlocked.Exchange(ref _askAt, timestamp);
+
+    /// <summary>Notices come: it need not be asked.</summary>
+    public void Followed() => Interlocked.Exchange(ref _askAt, long.MaxValue);
 
     /// <summary>The heartbeat's progress, if a renewal is due and deserved.</summary>
     public bool IsDue(long now, out ulong progress)
@@ -80,9 +83,11 @@ internal sealed class LeaseClock
     /// <summary>The broker was asked; if that is how the lease is followed, the next time is after <paramref name="delay"/>.</summary>
     public void AskAgain(long now, TimeSpan delay)
     {
-        if (Interlocked.Read(ref _askAt) != long.MaxValue)
+        long asked = Interlocked.Read(ref _askAt);
+        if (asked != long.MaxValue)
         {
-            Interlocked.Exchange(ref _askAt, Later(now, delay));
+            // Unless it is followed in another way meanwhile.
+            Interlocked.CompareExchange(ref _askAt, Later(now, delay), asked);
         }
     }
 

@@ -41,7 +41,7 @@ internal sealed class LeaseTable(BrokerClient client, TimeProvider time)
         }
     }
 
-    /// <summary>No notices come any more for the leases of this channel: the broker is asked from now on.</summary>
+    /// <summary>No notices come any more for the leases of this channel: the broker is asked from now on, until another channel has them.</summary>
     public void Disconnected(FdChannel channel)
     {
         foreach (var lease in Leases)
@@ -53,5 +53,6 @@ internal sealed class LeaseTable(BrokerClient client, TimeProvider time)
         }
 
         client.KeepAlive.Wake();
+        client.Follower.Wake();
     }
 }

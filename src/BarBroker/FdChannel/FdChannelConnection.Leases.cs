@@ -6,7 +6,6 @@ using BarBroker.V1;
 using BarBroker.Wire;
 using Grpc.Core;
 using EndReason = BarBroker.Leases.EndReason;
-using LeaseState = BarBroker.Leases.LeaseState;
 
 namespace BarBroker.FdChannel;
 
@@ -75,14 +74,23 @@ internal sealed partial class FdChannelConnection
                 return null;
             }
 
-            if (!Deliver(redemption, acquire.RequestId))
+            // Followed before it is sent: who has the lease may follow it elsewhere at once, and that is the later word. Notices wait for the lock.
+            string lease = redemption.Lease.Id;
+            _told[lease] = redemption.Lease.State;
+            server.Follow(lease, this);
+            bool isDelivered = false;
+            try
             {
-                return false;
+                return isDelivered = Deliver(redemption, acquire.RequestId);
             }
-
-            _told[redemption.Lease.Id] = redemption.Lease.State;
-            server.Follow(redemption.Lease.Id, this);
-            return true;
+            finally
+            {
+                if (!isDelivered)
+                {
+                    _told.Remove(lease);
+                    server.Unfollow(lease, this);
+                }
+            }
         }
     }
 
@@ -227,26 +235,6 @@ internal sealed partial class FdChannelConnection
         catch (LeaseException)
         {
             // Ended and forgotten already.
-        }
-    }
-
-    /// <summary>From the delivery on. What happened between redeeming and following is looked up, so that no change is missed.</summary>
-    private void Follow(LeaseInfo lease)
-    {
-        lock (_lock)
-        {
-            _told[lease.Id] = lease.State;
-        }
-
-        server.Follow(lease.Id, this);
-        try
-        {
-            Notify(leases.Get(lease.Id));
-        }
-        catch (LeaseException)
-        {
-            // Ended and forgotten already.
-            Notify(lease with { State = LeaseState.Ended, Remaining = null });
         }
     }
 

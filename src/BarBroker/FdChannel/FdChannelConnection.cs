@@ -24,7 +24,7 @@ internal sealed partial class FdChannelConnection(
     // Guards what is below, and sending, so that a delivery comes before the notices of its lease. Nothing but leaf locks is taken under it.
     private readonly Lock _lock = new();
 
-    /// <summary>The leases delivered here that have not ended, and the last state that the client was told, or is about to be.</summary>
+    /// <summary>The leases delivered or followed here that have not ended, and the last state that the client was told, or is about to be.</summary>
     private readonly Dictionary<string, LeaseState> _told = [];
 
     /// <summary>What it is about to be told.</summary>
@@ -193,6 +193,9 @@ internal sealed partial class FdChannelConnection(
                 return null;
             case FdRequest.RequestOneofCase.Acknowledge:
                 Acknowledge(request.Acknowledge.LeaseId);
+                return null;
+            case FdRequest.RequestOneofCase.Follow:
+                Follow(request.Follow.LeaseIds);
                 return null;
             default:
                 Redeem(request.Redeem.Ticket.Span, request.Traceparent);

@@ -39,4 +39,7 @@ internal static partial class FdChannelLog
 
     [LoggerMessage(3012, LogLevel.Information, "fd channel: a connection was closed: its process is gone already or cannot be watched")]
     public static partial void GoneAtAccept(this ILogger logger, Exception reason);
+
+    [LoggerMessage(3013, LogLevel.Debug, "fd channel: process {Pid} of uid {Uid} follows {Followed} leases that it has from before; {Unknown} ids are none of its leases")]
+    public static partial void Follows(this ILogger logger, int pid, uint uid, int followed, int unknown);
 }

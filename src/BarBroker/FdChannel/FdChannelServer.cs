@@ -11,7 +11,7 @@ using Grpc.Core;
 
 namespace BarBroker.FdChannel;
 
-/// <summary>The fd socket: accepts, bounds the connections of each uid, and passes the changes of leases on to the connection that fetched them.</summary>
+/// <summary>The fd socket: accepts, bounds the connections of each uid, and passes the changes of leases on to the connection that fetched them, or follows them since.</summary>
 internal sealed class FdChannelServer : ILeaseObserver, IAsyncDisposable
 {
     private static readonly TimeSpan AcceptPause = TimeSpan.FromMilliseconds(100);
@@ -80,7 +80,13 @@ internal sealed class FdChannelServer : ILeaseObserver, IAsyncDisposable
     }
 
     /// <summary>From now on the connection is told of the lease's changes.</summary>
-    internal void Follow(string leaseId, FdChannelConnection connection) => _holders[leaseId] = connection;
+    /// <returns>Who was until now; null: nobody.</returns>
+    internal FdChannelConnection? Follow(string leaseId, FdChannelConnection connection)
+    {
+        _holders.TryGetValue(leaseId, out var before);
+        _holders[leaseId] = connection;
+        return before;
+    }
 
     internal void Unfollow(string leaseId, FdChannelConnection connection) => _holders.TryRemove(KeyValuePair.Create(leaseId, connection));
 

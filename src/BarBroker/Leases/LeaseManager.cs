@@ -191,6 +191,9 @@ internal sealed partial class LeaseManager : IAsyncDisposable
     /// <summary>NotFound if it is unknown, or of another uid than the one given.</summary>
     public LeaseInfo Get(string leaseId, uint? uid = null) => _book.Get(leaseId, uid);
 
+    /// <summary>Null: no such lease, or not one of this process.</summary>
+    public LeaseInfo? FindOf(LeaseOwner owner, string leaseId) => _book.FindOf(owner, leaseId);
+
     /// <summary>By epoch.</summary>
     public ImmutableArray<LeaseInfo> List(LeaseFilter filter) => _book.List(filter);
 

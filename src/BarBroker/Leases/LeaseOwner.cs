@@ -26,6 +26,9 @@ internal sealed record LeaseOwner(uint Uid, uint Gid, int Pid, string Comm) : IP
 
     public string? ReadCgroup() => Facts?.ReadCgroup();
 
+    /// <summary>Whether it is the same process of the same user, maybe with other groups since. One of which it is not known which process it is, is itself only.</summary>
+    public bool IsSameProcess(LeaseOwner other) => ReferenceEquals(this, other) || (Process != default && Process == other.Process && Uid == other.Uid);
+
     public bool Equals(LeaseOwner? other) => ReferenceEquals(this, other);
 
     public override int GetHashCode() => RuntimeHelpers.GetHashCode(this);

@@ -27,6 +27,7 @@ public sealed partial class ClockTests
         ["BarBroker.Client/BrokerClient.cs"] = "how long a call waits for its answer, by a timer of the monotonic clock",
         ["BarBroker.Client/FdReader.cs"] = "50 microseconds of looking before sleeping",
         ["BarBroker.Client/KeepAlive.cs"] = "how long a call waits for its answer, by a timer of the monotonic clock",
+        ["BarBroker.Client/LeaseFollower.cs"] = "a pause between attempts to connect",
         ["BarBroker.Client/Lease.cs"] = "how long a release waits for its answer, by a timer of the monotonic clock",
     };
 

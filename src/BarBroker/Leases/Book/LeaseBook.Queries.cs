@@ -16,6 +16,13 @@ internal sealed partial class LeaseBook
             return Find(leaseId, uid).ToInfo(_clock, _clock.Now);
     }
 
+    /// <summary>Null: no such lease, or not one of this process.</summary>
+    public LeaseInfo? FindOf(LeaseOwner owner, string leaseId)
+    {
+        lock (_lock)
+            return _byId.TryGetValue(leaseId, out Lease? lease) && lease.Owner.Owner.IsSameProcess(owner) ? lease.ToInfo(_clock, _clock.Now) : null;
+    }
+
     public ImmutableArray<LeaseInfo> List(LeaseFilter filter)
     {
         lock (_lock)
