@@ -128,6 +128,11 @@ internal sealed class BrokerHost : IAsyncDisposable
             .AddSingleton(new LeaseService(Leases, _registry, _stopping, _traces))
             .AddSingleton(new OperatorService(Leases, _status, Reloader, _stopping, new HistoryStream(_journal), logs.CreateLogger<OperatorService>()))
             .AddSingleton(new RefusalInterceptor(_rpcMetrics, logs.CreateLogger<RefusalInterceptor>()));
+        if (_traces is not null)
+        {
+            builder.Services.AddSingleton(new OperatorSpans(_traces)).Configure<GrpcServiceOptions<OperatorService>>(grpc => grpc.Interceptors.Add<OperatorSpans>());
+        }
+
         if (_journal is not null)
         {
             builder.Services.AddSingleton(new OperatorActions(_journal)).Configure<GrpcServiceOptions<OperatorService>>(grpc => grpc.Interceptors.Add<OperatorActions>());

@@ -3,6 +3,7 @@
 using BarBroker.Journal;
 using BarBroker.Leases;
 using BarBroker.Policy;
+using BarBroker.Telemetry;
 using BarBroker.Wire;
 using Grpc.Core;
 
@@ -58,6 +59,7 @@ internal sealed class OperatorService(
         var ids = Selected(request);
         string detail = Detail(caller, request.Comment);
         OperatorLog.Revoke(log, caller, ids.Count, grace);
+        OperatorSpans.About(context, () => ids, ends: true);
         return _endings.RunAsync(
             ids, grace, detail, !request.NoWait, lease => responseStream.WriteAsync(new V1.RevokeResponse { Lease = lease.ToWire() }), context.CancellationToken);
     }
@@ -99,6 +101,7 @@ internal sealed class OperatorService(
         var caller = Authorize(context, OperatorRights.Devices);
         var device = leases.Cordon(request.Device, Detail(caller, request.Comment));
         OperatorLog.Cordon(log, caller, device.Name);
+        OperatorSpans.About(context, () => IdsOn(device.Name), ends: false);
         return Task.FromResult(new V1.CordonDeviceResponse { Device = device.ToWire() });
     }
 
@@ -107,6 +110,7 @@ internal sealed class OperatorService(
         var caller = Authorize(context, OperatorRights.Devices);
         var device = leases.Uncordon(request.Device);
         OperatorLog.Uncordon(log, caller, device.Name);
+        OperatorSpans.About(context, () => IdsOn(device.Name), ends: false);
         return Task.FromResult(new V1.UncordonDeviceResponse { Device = device.ToWire() });
     }
 
@@ -120,8 +124,10 @@ internal sealed class OperatorService(
         var device = leases.Cordon(request.Device, detail);
         OperatorLog.Drain(log, caller, device.Name, grace);
         var count = new EndingCount();
+        var ids = IdsOn(device.Name);
+        OperatorSpans.About(context, () => ids, ends: true);
         return _endings.RunAsync(
-            Ids(LeaseFilter.All with { Device = device.Name }),
+            ids,
             grace,
             detail,
             wait: true,
@@ -142,6 +148,7 @@ internal sealed class OperatorService(
         }
 
         OperatorLog.Reset(log, caller, device, grace);
+        OperatorSpans.About(context, () => IdsOn(device), ends: true);
         int ended = await leases.ResetDeviceAsync(device, grace, detail, context.CancellationToken);
         return new V1.ResetDeviceResponse { Device = leases.Device(device).ToWire(), Ended = (uint)ended };
     }
@@ -214,6 +221,8 @@ internal sealed class OperatorService(
 
         return [.. request.LeaseIds.Distinct()];
     }
+
+    private List<string> IdsOn(string device) => Ids(LeaseFilter.All with { Device = device });
 
     private List<string> Ids(LeaseFilter filter) => [.. leases.List(filter).Select(lease => lease.Id)];
 

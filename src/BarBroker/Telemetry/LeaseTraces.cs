@@ -7,8 +7,8 @@ using BarBroker.Leases;
 namespace BarBroker.Telemetry;
 
 /// <summary>
-/// Spans of leases: the acquire, each hand-over of the fds, the revoke. All of a lease are in one trace, that of the client if it has said which. There is one only where
-/// spans are sent somewhere; heartbeats have none.
+/// Spans of leases: the acquire, each hand-over of the fds, the revoke. All of a lease are in one trace, that of the client if it has said which. Operators' calls have spans in traces of
+/// their own, with links to and from those of the leases. There is one only where spans are sent somewhere; heartbeats have none.
 /// </summary>
 /// <param name="isLive">Whether a lease is known and has not ended.</param>
 internal sealed class LeaseTraces(Func<string, bool> isLive) : ILeaseObserver, IDisposable
@@ -48,15 +48,25 @@ internal sealed class LeaseTraces(Func<string, bool> isLive) : ILeaseObserver, I
         return new HandOver(activity);
     }
 
-    /// <summary>What comes of the lease belongs there. Its grant may be told of later than this, or its end earlier.</summary>
-    public void Remember(string leaseId, ActivityContext context)
+    /// <summary>In the trace of the operator, if there is one.</summary>
+    /// <param name="name">In the words of barctl.</param>
+    /// <param name="traceparent">Of the operator.</param>
+    public Activity? BeginOperator(string name, string? traceparent) => Start($"operator {name}", ActivityKind.Server, ContextOf(traceparent));
+
+    /// <summary>The operator's call is about this lease. Nothing, where its trace is not known.</summary>
+    public void LinkTo(string leaseId, Activity call)
     {
-        _leases.GetOrAdd(leaseId, static _ => new LeaseSpans()).Context = context;
-        if (!isLive(leaseId))
+        if (_leases.TryGetValue(leaseId, out var spans) && spans.Context is var context && context != default)
         {
-            _leases.TryRemove(leaseId, out _);
+            call.AddLink(new ActivityLink(context));
         }
     }
+
+    /// <summary>The lease's revoke is to have a link to this call.</summary>
+    public void EndedBy(string leaseId, ActivityContext call) => Note(leaseId, spans => spans.Operator = call);
+
+    /// <summary>What comes of the lease belongs there. Its grant may be told of later than this, or its end earlier.</summary>
+    public void Remember(string leaseId, ActivityContext context) => Note(leaseId, spans => spans.Context = context);
 
     public void LeaseChanged(LeaseInfo lease)
     {
@@ -68,7 +78,7 @@ internal sealed class LeaseTraces(Func<string, bool> isLive) : ILeaseObserver, I
             case LeaseState.Revoking:
                 // One that is older than this process was not granted here.
                 var ending = _leases.GetOrAdd(lease.Id, static _ => new LeaseSpans());
-                ending.Revoke ??= BeginRevoke(lease, ending.Context);
+                ending.Revoke ??= BeginRevoke(lease, ending.Context, ending.Operator);
                 break;
             case LeaseState.Stuck when _leases.TryGetValue(lease.Id, out var spans):
                 spans.Revoke?.SetStatus(ActivityStatusCode.Error, lease.RevokeError).AddEvent(new ActivityEvent("stuck"));
@@ -99,7 +109,18 @@ internal sealed class LeaseTraces(Func<string, bool> isLive) : ILeaseObserver, I
     internal static ActivityContext ContextOf(string? traceparent) =>
         traceparent is { Length: HeaderLength } && ActivityContext.TryParse(traceparent, null, isRemote: true, out var context) ? context : default;
 
-    private Activity? BeginRevoke(LeaseInfo lease, ActivityContext context) => Start("lease revoke", ActivityKind.Internal, context)
+    /// <summary>Of a lease that may have ended, or whose grant was not told yet.</summary>
+    private void Note(string leaseId, Action<LeaseSpans> note)
+    {
+        note(_leases.GetOrAdd(leaseId, static _ => new LeaseSpans()));
+        if (!isLive(leaseId))
+        {
+            _leases.TryRemove(leaseId, out _);
+        }
+    }
+
+    private Activity? BeginRevoke(LeaseInfo lease, ActivityContext context, ActivityContext call) =>
+        Start("lease revoke", ActivityKind.Internal, context, call == default ? null : [new ActivityLink(call)])
         ?.SetTag(Lease, lease.Id).SetTag(Device, lease.Device).SetTag("barbroker.end_reason", lease.EndReason.ToString());
 
     /// <summary>Without becoming the current one: it is ended on another thread.</summary>
@@ -122,27 +143,39 @@ internal sealed class LeaseTraces(Func<string, bool> isLive) : ILeaseObserver, I
     {
         private readonly Lock _gate = new();
         private ActivityContext _context;
+        private ActivityContext _operator;
 
         /// <summary>Default: not known (yet).</summary>
         public ActivityContext Context
         {
-            get
-            {
-                lock (_gate)
-                {
-                    return _context;
-                }
-            }
-            set
-            {
-                lock (_gate)
-                {
-                    _context = value;
-                }
-            }
+            get => Read(ref _context);
+            set => Write(ref _context, value);
+        }
+
+        /// <summary>The last operator's call about it; default: there was none.</summary>
+        public ActivityContext Operator
+        {
+            get => Read(ref _operator);
+            set => Write(ref _operator, value);
         }
 
         /// <summary>Changes are told one at a time.</summary>
         public Activity? Revoke { get; set; }
+
+        private ActivityContext Read(ref readonly ActivityContext field)
+        {
+            lock (_gate)
+            {
+                return field;
+            }
+        }
+
+        private void Write(ref ActivityContext field, ActivityContext value)
+        {
+            lock (_gate)
+            {
+                field = value;
+            }
+        }
     }
 }

@@ -57,6 +57,14 @@ internal sealed class OtlpReceiver : IAsyncDisposable
         return found;
     }
 
+    /// <summary>Waits for the first one like this.</summary>
+    public async Task<OtlpSpan> FirstAsync(Func<OtlpSpan, bool> isIt, string what)
+    {
+        OtlpSpan? found = null;
+        await Wait.Until(() => (found = _spans.FirstOrDefault(isIt)) is not null, $"this span comes: {what}", _patience);
+        return found!;
+    }
+
     public ValueTask DisposeAsync() => _app.DisposeAsync();
 
     private async Task AnswerAsync(HttpContext context)

@@ -6,7 +6,9 @@ namespace BarBroker.Client.Tests.Tracing;
 
 /// <summary>A span as it came over the wire (opentelemetry/proto/trace/v1/trace.proto); ids as hex digits.</summary>
 /// <param name="Parent">Empty: it has none.</param>
-internal sealed record OtlpSpan(string Service, string TraceId, string Id, string Parent, string Name, IReadOnlyDictionary<string, string> Tags, IReadOnlyList<string> Events, IReadOnlyList<string> LinkedTraces)
+/// <param name="Failure">What its status says; empty unless it failed.</param>
+internal sealed record OtlpSpan(
+    string Service, string TraceId, string Id, string Parent, string Name, IReadOnlyDictionary<string, string> Tags, IReadOnlyList<string> Events, IReadOnlyList<string> LinkedTraces, string Failure)
 {
     /// <summary>The spans of an ExportTraceServiceRequest.</summary>
     public static IEnumerable<OtlpSpan> Decode(ByteString request) =>
@@ -24,7 +26,8 @@ internal sealed record OtlpSpan(string Service, string TraceId, string Id, strin
         Text(span, 5),
         Attributes(span, 9).ToDictionary(),
         [.. All(span, 11).Select(static happened => Text(happened, 2))],
-        [.. All(span, 13).Select(static link => Hex(link, 1))]);
+        [.. All(span, 13).Select(static link => Hex(link, 1))],
+        All(span, 15).Select(static status => Text(status, 2)).FirstOrDefault(""));
 
     private static IEnumerable<(string Key, string Value)> Attributes(ByteString message, int field) =>
         All(message, field).Select(static attribute => (Text(attribute, 1), All(attribute, 2).Select(static value => Text(value, 1)).FirstOrDefault("")));
