@@ -38,7 +38,7 @@ lab-stress: ## Shake the driver in that virtual machine, DURATION=seconds of it 
 lab-package: ## Install, upgrade, remove and purge the Debian packages, in that virtual machine
 	@scripts/lab-package
 
-lab-restart: ## Restart, kill and hang the daemon under systemd while LEASES=1000 of them are written to, in that virtual machine
+lab-restart: ## Restart, kill and hang the daemon under systemd while LEASES=1000 of them are written to: on this machine in namespaces, then in that virtual machine
 	@scripts/lab-restart $(LEASES)
 
 lab-shell: ## A prompt in that virtual machine

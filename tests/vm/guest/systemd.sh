@@ -5,7 +5,19 @@
 # What a package does.
 install_units() {
     sh /lab/systemd/install && cp /lab/barbrokerd /lab/*.so /usr/sbin/ \
-        && systemd-sysusers && systemd-tmpfiles --create && udevadm control --reload && udevadm trigger --settle && systemctl daemon-reload
+        && systemd-sysusers && systemd-tmpfiles --create && { in_container || { udevadm control --reload && udevadm trigger --settle; }; } && systemctl daemon-reload
+}
+
+# With lab run --container, where there are no devices and no udevd.
+in_container() { test -e /run/lab/container; }
+
+# entry_of NAME: what the configuration says of a device of the lab; in a container, of a simulated one that has the BAR which lease0 and lease1 lease.
+entry_of() {
+    if in_container; then
+        echo "{ \"name\": \"$1\", \"kind\": \"simulated\", \"bars\": [ { \"index\": 2, \"size\": \"64MiB\" } ] }"
+    else
+        echo "{ \"name\": \"$1\", \"kind\": \"vfio\", \"address\": \"$(address_of "$1")\" }"
+    fi
 }
 
 # install_package FILE: installs it, or upgrades to it; the configuration that is there stays.

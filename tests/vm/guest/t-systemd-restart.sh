@@ -2,13 +2,15 @@
 # shellcheck shell=sh
 # Restarts of the daemon under the real systemd, with leases on a real device whose client writes to all of them all the time: restart, upgrade of the package, SIGKILL, a watchdog that is not fed. And the
 # journal deleted, and a stop, after which nothing is left. How long nobody was answered, and what that time went to, is printed.
-#   t-systemd-restart.sh [LEASES [upgrade]]    upgrade: the daemon comes from the packages of scripts/lab-payload-packages, and is upgraded, too
+#   t-systemd-restart.sh [LEASES [upgrade [MS]]]    upgrade: the daemon comes from the packages of scripts/lab-payload-packages, and is upgraded, too
+#                                                   MS: each time, at most so many milliseconds without an answer, of which a watchdog's wait does not count
 # shellcheck source=/dev/null
 . lab.sh
 # shellcheck source=/dev/null
 . systemd.sh
 needs barbrokerd barctl leaseprobe
 leases=${1:-20}
+most=${3:-}
 packages=/lab/packages
 dir=/tmp/restart
 mkdir $dir
@@ -25,8 +27,8 @@ cat >/etc/barbroker/broker.json <<END
   "leases": { "maxTtl": "10m" },
   "limits": { "leasesPerUid": 20000 },
   "devices": [
-    { "name": "lease0", "kind": "vfio", "address": "$(address_of lease0)" },
-    { "name": "lease1", "kind": "vfio", "address": "$(address_of lease1)" }
+    $(entry_of lease0),
+    $(entry_of lease1)
   ]
 }
 END
@@ -71,19 +73,24 @@ phases() {
         }'
 }
 
+# Each start counts for StartLimitBurst=, and the whole script may be done within StartLimitIntervalSec=.
+forget_starts() { systemctl reset-failed barbrokerd; }
+
 # survives NAME COMMAND...: the command ends the daemon; after it all is as it was.
 survives() {
     name=$1
     shift
     report >/dev/null
     old=$(main_pid)
+    forget_starts
     "$@" >$dir/command.out 2>&1 || fail "$name" "the command failed" $dir/command.out
     check "$name: another one runs" await_new "$old" || journalctl -u barbrokerd -n 30 --no-pager
     check "$name: others get leases" leaseprobe churn lease0 2 8
     # shellcheck disable=SC2046 # its words
     set -- $(report)
     echo "# $name: $6 ms without an answer, calls that failed $5; $(journalctl -u barbrokerd --no-pager | grep -o 'Restarted: .*' | tail -1)"
-    phases "$7" "$8"
+    phases "$7" "$8" | tee $dir/phases
+    [ -z "$most" ] || check "$name: at most $most ms without an answer" test "$(sed -n 's/.* from there \([0-9]*\) ms .*/\1/p' $dir/phases)" -le "$most"
     expect_equal "$name: nothing is lost, nothing foreign is in the memory" "0 0" "$3 $4"
     fixed >"$dir/after"
     check "$name: the same leases and epochs" cmp "$dir/before" "$dir/after"
@@ -111,6 +118,7 @@ survives "watchdog" systemctl kill -s STOP barbrokerd
 
 # ---- Without its journal nothing is believed.
 old=$(main_pid)
+forget_starts
 systemctl kill -s STOP barbrokerd
 rm -f /var/lib/barbroker/journal.db* /run/barbroker/journal.ahead-*
 kill -9 "$old"

@@ -22,7 +22,10 @@ make_work_directory() {
 }
 
 clean_up() {
-    if [[ -n $qemu_pid ]]; then kill "$qemu_pid" 2>/dev/null || true; fi
+    if [[ -n $qemu_pid ]]; then
+        kill "$qemu_pid" 2>/dev/null || true
+        wait "$qemu_pid" 2>/dev/null || true
+    fi
     rm -rf "$work"
 }
 
