@@ -2,9 +2,12 @@
 
 namespace BarBroker.Client;
 
-/// <summary>When a lease must be renewed, and what the application did since the last time. Only the keep-alive loop calls it, but for <see cref="Pulse"/>, <see cref="AskFrom"/> and <see cref="Followed"/>.</summary>
+/// <summary>When a lease must be renewed, and what the application did since the last time. Only the keep-alive loop calls it, but for <see cref="Pulse"/>, <see cref="AskFrom"/>, <see cref="Unfollowed"/> and <see cref="Followed"/>.</summary>
 internal sealed class LeaseClock
 {
+    /// <summary>A restart of the broker takes less, as a rule; asking about each of many leases would take longer than following them all.</summary>
+    private static readonly TimeSpan _patience = TimeSpan.FromSeconds(2);
+
     private readonly TimeProvider _time;
     private readonly bool _always;
     private long _progress;
@@ -40,6 +43,9 @@ internal sealed class LeaseClock
 
     /// <summary>Asks the broker from then on.</summary>
     public void AskFrom(long timestamp) => Interlocked.Exchange(ref _askAt, timestamp);
+
+    /// <summary>No notices come any more. Unless they come in another way by then, the broker is asked in a moment; or as before, if it is asked already.</summary>
+    public void Unfollowed(long now) => Interlocked.CompareExchange(ref _askAt, Later(now, _patience), long.MaxValue);
 
     /// <summary>Notices come: it need not be asked.</summary>
     public void Followed() => Interlocked.Exchange(ref _askAt, long.MaxValue);

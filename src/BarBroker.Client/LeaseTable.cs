@@ -41,14 +41,14 @@ internal sealed class LeaseTable(BrokerClient client, TimeProvider time)
         }
     }
 
-    /// <summary>No notices come any more for the leases of this channel: the broker is asked from now on, until another channel has them.</summary>
+    /// <summary>No notices come any more for the leases of this channel: unless another channel has them soon, the broker is asked.</summary>
     public void Disconnected(FdChannel channel)
     {
         foreach (var lease in Leases)
         {
             if (lease.Channel == channel)
             {
-                lease.Clock.AskFrom(Time.GetTimestamp());
+                lease.Clock.Unfollowed(Time.GetTimestamp());
             }
         }
 

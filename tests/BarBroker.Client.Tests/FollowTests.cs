@@ -53,6 +53,28 @@ public sealed class FollowTests(BrokerFixture fixture) : ClientTestBase, IClassF
     }
 
     [Fact]
+    public async Task ConnectionBreaks_FollowedAgain_NoLeaseIsAskedFor()
+    {
+        var broker = Own(await BrokerProcess.StartAsync(BrokerProcess.OneDevice.Replace("\"enabled\": false", "\"enabled\": true, \"address\": \"127.0.0.1:0\"", StringComparison.Ordinal)));
+        var relay = Own(new FdRelay(broker));
+        var client = await ConnectAsync(relay);
+        var leases = new List<Lease>();
+        for (int i = 0; i < 100; i++)
+        {
+            leases.Add(await client.AcquireAsync(_page, Cancellation));
+        }
+
+        relay.Break();
+        await FollowedAsync(relay, leases[^1]);
+
+        using var http = new HttpClient();
+        var status = await Operator(broker).GetStatusAsync(new GetStatusRequest(), cancellationToken: Cancellation);
+        string scrape = await http.GetStringAsync(new Uri(status.MetricsUrl), Cancellation);
+        Assert.Contains("OperatorService/GetStatus", scrape, StringComparison.Ordinal);
+        Assert.DoesNotContain("LeaseService/GetLease", scrape, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task ConnectionBreaks_ManyLeases_AllAreFollowed()
     {
         var relay = Own(new FdRelay(fixture.Broker));
