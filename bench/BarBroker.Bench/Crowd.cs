@@ -69,7 +69,7 @@ internal sealed class Crowd : IDisposable
         return beats;
     }
 
-    /// <summary>Heartbeats, message after message, until it is over; how long each message waited for its answer from the time on that counts.</summary>
+    /// <summary>A message of heartbeats every 5 ms, until it is over; how long each message waited for its answer from the time on that counts.</summary>
     public async Task<Samples> BeatUntilAsync(Func<bool> counts, Task over)
     {
         var samples = new Samples(10_000);
@@ -81,10 +81,9 @@ internal sealed class Crowd : IDisposable
             {
                 samples.AddSince(begin);
             }
-            else
-            {
-                await Task.Delay(10);
-            }
+
+            // A message that waited long makes the next one no later.
+            await Task.Delay(TimeSpan.FromMilliseconds(Math.Max(0, 5 - Stopwatch.GetElapsedTime(begin).TotalMilliseconds)));
         }
 
         return samples;

@@ -12,9 +12,9 @@ if (args is ["latency", string runtimeDirectory, string count])
     return 0;
 }
 
-if (args is not ([string, string, string] or [string, string, string, "--latency-only" or "--trouble-only"]))
+if (args is not ([string, string, string] or [string, string, string, "--latency-only" or "--trouble-only" or "--expiry-only"]))
 {
-    Console.Error.WriteLine("usage: BarBroker.Bench BARBROKERD BARE OUTPUT.json [--latency-only|--trouble-only]");
+    Console.Error.WriteLine("usage: BarBroker.Bench BARBROKERD BARE OUTPUT.json [--latency-only|--trouble-only|--expiry-only]");
     return 2;
 }
 
@@ -22,7 +22,7 @@ const int Starts = 11;
 const int Rounds = 2000;
 const int CrowdSize = 10_000;
 var (daemon, bare, output) = (args[0], args[1], args[2]);
-var figures = new List<Figure>(args is [_, _, _, "--trouble-only"] ? [] : Latency.Measure(daemon, bare, Starts, Rounds));
+var figures = new List<Figure>(args is [_, _, _, "--trouble-only" or "--expiry-only"] ? [] : Latency.Measure(daemon, bare, Starts, Rounds));
 if (args.Length == 3)
 {
     await MeasureSizeAsync();
@@ -31,6 +31,10 @@ if (args.Length == 3)
 if (args.Length == 3 || args[3] == "--trouble-only")
 {
     figures.AddRange(await OtherDevice.MeasureAsync(daemon));
+}
+
+if (args.Length == 3 || args[3] is "--trouble-only" or "--expiry-only")
+{
     figures.AddRange(await Expiry.MeasureAsync(daemon, bare, CrowdSize));
 }
 

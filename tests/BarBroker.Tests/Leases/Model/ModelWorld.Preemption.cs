@@ -77,8 +77,8 @@ internal sealed partial class ModelWorld
     private void CheckFewest(ModelWaiter waiter, Dictionary<string, ModelPlace> places)
     {
         ModelPlace place = places[waiter.Name];
-        // Somebody ahead has moved to what it names, since.
-        if (!place.IsKept || Overlap(place.Buffers, KeptFor(_order[place.Device].TakeWhile(w => w != waiter), place.Device, places, out _)))
+        // Somebody ahead has moved to what it names, since; or was served, since, on a device where it might have been cheaper without.
+        if (!place.IsKept || waiter.Devices.Any(d => _overtaken.Contains((d, waiter.Name))) || Overlap(place.Buffers, KeptFor(_order[place.Device].TakeWhile(w => w != waiter), place.Device, places, out _)))
             return;
         _tally.Count(Deed.Preempting);
         Assert.Equal(CheapestOfAll(waiter, places, l => WeightOfTaking(waiter, l), isTaking: true), Price(waiter, place.Device, place.Buffers, l => WeightOfTaking(waiter, l)));
