@@ -57,6 +57,9 @@ internal sealed class Lease(ulong epoch, DeviceSlot slot, OwnerRecord owner, Acq
     /// <summary>The dmabufs that exist. The device thread empties it when access to all of them is over.</summary>
     public ImmutableArray<ExportedBuffer> Exported { get; set; } = [];
 
+    /// <summary>Access to all of them is over. Belongs to the device thread; the state follows.</summary>
+    public bool IsProven { get; set; }
+
     /// <summary>Which files those are, in the order of <see cref="Buffers"/>, where they are kept over a restart; else empty.</summary>
     public ImmutableArray<FileIdentity> Files { get; set; } = [];
 

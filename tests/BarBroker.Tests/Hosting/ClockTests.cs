@@ -23,6 +23,7 @@ public sealed partial class ClockTests
         ["BarBroker/Hosting/RuntimeDirectory.cs"] = "how long it waits for another broker that is just beginning or ending, by the monotonic clock",
         ["BarBroker/Hosting/ServiceReport.cs"] = "MONOTONIC_USEC, which systemd asks for",
         ["BarBroker/Hosting/LogQueue.cs"] = "a pause between lines of the log",
+        ["BarBroker/Leases/Book/LeaseBook.Proofs.cs"] = "a pause between looks whether more proofs have come",
         ["BarBroker/Leases/Devices/DeviceWorker.Keeping.cs"] = "a pause between looks whether another process has closed a device",
         ["BarBroker.Client/BrokerClient.cs"] = "how long a call waits for its answer, by a timer of the monotonic clock",
         ["BarBroker.Client/FdReader.cs"] = "50 microseconds of looking before sleeping",

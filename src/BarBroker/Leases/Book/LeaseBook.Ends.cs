@@ -69,22 +69,6 @@ internal sealed partial class LeaseBook
         }
     }
 
-    /// <summary>On the device thread: what to revoke; empty if that is no longer needed, or a close that is due will prove more.</summary>
-    public ImmutableArray<ExportedBuffer> BeginRevoke(Lease lease)
-    {
-        using Transition _ = Enter();
-        return lease.State == LeaseState.Ended || lease.Slot.NeedsClose ? [] : lease.Exported;
-    }
-
-    /// <summary>On the device thread: access to every buffer of the lease has ended, confirmed.</summary>
-    public void Proven(Lease lease)
-    {
-        using Transition _ = Enter();
-        long now = _clock.Now;
-        lease.Slot.AnsweredAt = now;
-        Finish(lease, now);
-    }
-
     /// <summary>On the device thread: an attempt failed. <paramref name="remaining"/> may still be accessible.</summary>
     public void RevokeFailed(Lease lease, ImmutableArray<ExportedBuffer> remaining, string error)
     {

@@ -104,7 +104,9 @@ internal sealed partial class LeaseBook
 
     private void Move(Waiter waiter)
     {
-        Wake(waiter.Target!);
+        // It may be another queue of its own in which it comes to a place again.
+        foreach (DeviceSlot slot in waiter.Slots)
+            Wake(slot);
         Forget(waiter);
     }
 

@@ -16,16 +16,24 @@ internal sealed partial class LeaseBook
     /// <summary>What time has brought: TTLs, hang limits, tickets, recalls, revokes that do not answer, attempts to make again.</summary>
     private void Sweep(bool stalled)
     {
+        if (stalled)
+            Interlocked.Increment(ref _stalls);
+        for (int part = 0; SweepSome(part, stalled); part++)
+            LetOthersIn();
+    }
+
+    /// <summary>True if there is more.</summary>
+    private bool SweepSome(int part, bool stalled)
+    {
         using Transition _ = Enter();
         long now = _clock.Now;
-        if (stalled)
-        {
+        if (stalled && part == 0)
             _stalledAt = now;
-            Interlocked.Increment(ref _stalls);
-        }
-
-        while (_deadlines.Earliest is { } entry && entry.QueuedDue <= now)
+        for (int i = 0; _deadlines.Earliest is { } entry && entry.QueuedDue <= now; i++)
         {
+            _isBurst = part > 0 || i == BurstSize;
+            if (i == BurstSize)
+                return true;
             if (entry is Lease lease)
                 SweepLease(lease, now);
             else if (entry is DeviceSlot { Planned: not null } leaving)
@@ -35,6 +43,8 @@ internal sealed partial class LeaseBook
             else if (entry is Waiter waiter)
                 TimeOut(waiter, now);
         }
+
+        return false;
     }
 
     private void SweepLease(Lease lease, long now)

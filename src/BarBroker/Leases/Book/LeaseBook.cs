@@ -8,7 +8,7 @@ namespace BarBroker.Leases;
 
 /// <summary>
 /// All leases and devices, and every transition of them. The parts: grants (what an acquire does), ends (how a lease ends and what proves it),
-/// devices (open, close, how they leave and come back), sweep (what time does), waiting (whose turn it is), places (where waiters will go), preemption, policy, queries.
+/// proofs (how these come), devices (open, close, how they leave and come back), sweep (what time does), waiting (whose turn it is), places (where waiters will go), preemption, policy, queries.
 /// </summary>
 /// <remarks>
 /// <para>
@@ -30,7 +30,7 @@ internal sealed partial class LeaseBook : IDisposable
     private readonly LeaseClock _clock;
     private readonly LeaseMetrics _metrics;
     private readonly Sweeper _sweeper;
-    private readonly ObserverQueue _observers = new();
+    private readonly ObserverQueue _observers;
     private readonly DeadlineQueue _deadlines = new();
     private readonly TicketStore _tickets = new();
     private readonly DeviceSlot[] _slots;
@@ -46,6 +46,7 @@ internal sealed partial class LeaseBook : IDisposable
     private readonly ConditionalWeakTable<LeaseOwner, OwnerRecord> _owners = [];
 
     private readonly int[] _countByState = new int[(int)LeaseState.Stuck + 1];
+    private int _lockWaiters;
     private ulong _nextEpoch;
     private long _endedCount;
     private bool _shuttingDown;
@@ -55,6 +56,7 @@ internal sealed partial class LeaseBook : IDisposable
         _options = options;
         _pools = options.Pools;
         _clock = clock;
+        _observers = new ObserverQueue(clock.Provider);
         _metrics = metrics;
         _nextEpoch = firstEpoch;
         _slots = [.. devices.Select(static d => new DeviceSlot(d))];
@@ -97,7 +99,8 @@ internal sealed partial class LeaseBook : IDisposable
     /// </summary>
     public Renewal Renew(string leaseId, uint uid, ulong progress)
     {
-        lock (_lock)
+        Lock();
+        try
         {
             if (!_byId.TryGetValue(leaseId, out Lease? lease) || lease.Owner.Owner.Uid != uid)
                 return default;
@@ -115,9 +118,17 @@ internal sealed partial class LeaseBook : IDisposable
             TimeSpan remaining = end < lease.TtlDeadline ? _clock.Span(Math.Max(0, end - now)) : lease.Ttl;
             return new Renewal(remaining, lease.State, EndReason.None);
         }
+        finally
+        {
+            _lock.Exit();
+        }
     }
 
-    public void Dispose() => _sweeper.Dispose();
+    public void Dispose()
+    {
+        _sweeper.Dispose();
+        _observers.Dispose();
+    }
 
     private static LeaseException UnknownTicket() => new(LeaseError.NotFound, "no such ticket, or it was used, or has expired, or is another user's; acquire again");
 
@@ -190,8 +201,18 @@ internal sealed partial class LeaseBook : IDisposable
 
     private Transition Enter()
     {
-        _lock.Enter();
+        Lock();
+        FinishProven();
         return new Transition(this);
+    }
+
+    private void Lock()
+    {
+        if (_lock.TryEnter())
+            return;
+        Interlocked.Increment(ref _lockWaiters);
+        _lock.Enter();
+        Interlocked.Decrement(ref _lockWaiters);
     }
 
     /// <summary>The lock, and what must not be forgotten after it.</summary>
@@ -201,9 +222,14 @@ internal sealed partial class LeaseBook : IDisposable
         {
             book.ServeWoken();
             long due = book._deadlines.EarliestDue;
+            bool isBurst = book._isBurst;
+            book._isBurst = false;
             book._lock.Exit();
             book._sweeper.Arm(due);
-            book._observers.Drain();
+            if (isBurst)
+                book._observers.DrainSoon();
+            else
+                book._observers.Drain();
         }
     }
 }

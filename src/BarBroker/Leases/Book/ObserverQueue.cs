@@ -8,12 +8,19 @@ namespace BarBroker.Leases;
 /// What is to be told, in order. Entries are put in under the lease book's lock, which gives the order, and delivered after it was left, by one
 /// thread at a time: whoever finds nobody delivering delivers for all. A thread whose entry another one is just delivering does not wait for that.
 /// </summary>
-internal sealed class ObserverQueue
+internal sealed class ObserverQueue : IDisposable
 {
+    private static readonly TimeSpan Moment = TimeSpan.FromMilliseconds(50);
+
     private readonly ConcurrentQueue<Action> _queue = new();
     private readonly Lock _gate = new();
     private volatile ILeaseObserver[] _observers = [];
+    private readonly ITimer _soon;
     private int _delivering;
+    private int _isDueSoon;
+
+    public ObserverQueue(TimeProvider time) =>
+        _soon = time.CreateTimer(static queue => ((ObserverQueue)queue!).DrainNow(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
 
     public bool HasObservers => _observers.Length > 0;
 
@@ -64,6 +71,21 @@ internal sealed class ObserverQueue
             // Orders the write before the next look at the queue.
             Interlocked.MemoryBarrier();
         }
+    }
+
+    /// <summary>Many leases end, and the processors are needed for that: has it delivered in a moment, if nobody does before.</summary>
+    public void DrainSoon()
+    {
+        if (Interlocked.Exchange(ref _isDueSoon, 1) == 0)
+            _soon.Change(Moment, Timeout.InfiniteTimeSpan);
+    }
+
+    public void Dispose() => _soon.Dispose();
+
+    private void DrainNow()
+    {
+        Volatile.Write(ref _isDueSoon, 0);
+        Drain();
     }
 
     private void Remove(ILeaseObserver observer)

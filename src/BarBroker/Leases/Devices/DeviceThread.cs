@@ -38,6 +38,8 @@ internal sealed class DeviceThread : IDeviceExecutor
         Wake();
     }
 
+    public bool HasMore => !_queue.IsEmpty;
+
     public void Ask()
     {
         _isAsked = true;

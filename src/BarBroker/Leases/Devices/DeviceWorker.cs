@@ -102,7 +102,7 @@ internal sealed partial class DeviceWorker
 
     private void Revoke(Lease lease)
     {
-        ImmutableArray<ExportedBuffer> remaining = _book.BeginRevoke(lease);
+        ImmutableArray<ExportedBuffer> remaining = LeaseBook.BeginRevoke(lease);
         if (remaining.IsEmpty)
             return;
         try
@@ -120,7 +120,7 @@ internal sealed partial class DeviceWorker
             return;
         }
 
-        _book.Proven(lease);
+        _book.Proven(lease, _slot.Executor.HasMore);
         Drop(lease);
     }
 

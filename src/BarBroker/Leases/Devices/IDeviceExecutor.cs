@@ -10,6 +10,9 @@ internal interface IDeviceExecutor
     /// <summary>Queues a command and returns at once. Called under the lease book's lock.</summary>
     void Post(DeviceCommand command);
 
+    /// <summary>Commands wait. On the device's own thread.</summary>
+    bool HasMore => false;
+
     /// <summary>Wants a sign of life, which <see cref="Pulse"/> tells of later. From any thread; it returns at once.</summary>
     void Ask()
     {

@@ -52,8 +52,9 @@ internal sealed partial class ModelWorld
         ModelWaiter[] preempting = [.. _waiters.Where(w => places.GetValueOrDefault(w.Name) is { HasPreempted: true })];
         foreach (ModelLease victim in _newVictims)
         {
+            // Also of a senior of lower priority, ahead of the one that might preempt: it takes the place when that is found to come free.
             Assert.True(
-                _granted.Count > 0 || preempting.Any(w => MayPreempt(w) && victim.Priority < w.Priority && IsInTheWay(victim, w, places[w.Name])) || HasGoneToItsUser(victim, places),
+                _granted.Count > 0 || preempting.Any(w => IsInTheWay(victim, w, places[w.Name])) || HasGoneToItsUser(victim, places),
                 $"{victim.Id} is preempted, and in nobody's way");
         }
 
