@@ -147,7 +147,7 @@ internal sealed partial class ModelWorld
     /// <summary>Nobody who comes behind gets anything of a place; and it moves only for a reason.</summary>
     private void CheckPlaceStays(ModelWaiter waiter, ModelPlace? before, ModelPlace? now, Dictionary<string, ModelPlace> places)
     {
-        if (before is not { IsKept: true } || now is not { IsKept: true })
+        if (before is not { IsKept: true } || now is not { IsKept: true } || _isApplying)
             return;
         ModelLease[] newcomers = [.. _fresh.Where(l => l.Device == before.Device && ReachesInto(l, waiter, before))];
         ModelLease[] fromBehind = [.. newcomers.Where(l => !l.Behind.Contains(waiter.Name))];
