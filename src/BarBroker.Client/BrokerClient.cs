@@ -195,12 +195,20 @@ public sealed class BrokerClient : IAsyncDisposable
         }
     }
 
-    /// <summary>Without a gRPC deadline, which is a time of the day: set back meanwhile, it would never come.</summary>
+    /// <summary>For calls that may be made twice. Without a gRPC deadline, which is a time of the day: set back meanwhile, it would never come.</summary>
     private async Task<T> CallInTimeAsync<T>(Func<CancellationToken, AsyncUnaryCall<T>> call, CancellationToken cancellation)
     {
         using var timeout = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         timeout.CancelAfter(Options.CallTimeout);
-        return await CallAsync(call(timeout.Token), cancellation).ConfigureAwait(false);
+        try
+        {
+            return await CallAsync(call(timeout.Token), cancellation).ConfigureAwait(false);
+        }
+        catch (BrokerUnavailableException exception) when (!exception.IsAccessDenied && !timeout.IsCancellationRequested)
+        {
+            // A broker that is killed breaks off what is under way; the next one answers.
+            return await CallAsync(call(timeout.Token), cancellation).ConfigureAwait(false);
+        }
     }
 
     private async Task<T> CallAsync<T>(AsyncUnaryCall<T> call, CancellationToken cancellation)

@@ -22,7 +22,7 @@ internal sealed partial class JournalWriter
         if (!_wasOpen)
         {
             var left = ReadAhead();
-            TellEarlier(_store.Unended(), "");
+            TellEarlier(_store.Unended(), left, "");
             WriteAhead(left);
         }
 
@@ -61,11 +61,11 @@ internal sealed partial class JournalWriter
 
     /// <summary>Once. With what the database does not have yet; whether that can be written into it now is another matter.</summary>
     /// <param name="database">Null: it cannot be read.</param>
-    private void TellEarlier(List<EarlierLease>? database, string problem)
+    private void TellEarlier(List<EarlierLease>? database, List<(string Path, RunIdentity Run, List<JournalEntry> Entries)> ahead, string problem)
     {
         if (!_earlier.Task.IsCompleted)
         {
-            _earlier.TrySetResult(EarlierLeases.Merge(_run, database, ReadAhead().Select(static segment => (segment.Run, segment.Entries)), problem));
+            _earlier.TrySetResult(EarlierLeases.Merge(_run, database, ahead.Select(static segment => (segment.Run, segment.Entries)), problem));
         }
     }
 
@@ -74,7 +74,7 @@ internal sealed partial class JournalWriter
     {
         if (!_earlier.Task.IsCompleted)
         {
-            TellEarlier(JournalFaults.IsOfTheDisk(exception) ? ReadCopy() : null, problem);
+            TellEarlier(JournalFaults.IsOfTheDisk(exception) ? ReadCopy() : null, ReadAhead(), problem);
         }
     }
 

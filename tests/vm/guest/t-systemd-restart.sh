@@ -98,6 +98,7 @@ survives() {
     echo "#   $floor ms systemd alone, with the same unit, sockets and count of descriptors, and a program that does nothing; the daemon takes $(ratio "$silence" "$floor") times as long"
     [ -z "$most" ] || check "$name: at most $most ms without an answer" test "$silence" -le "$most"
     expect_equal "$name: nothing is lost, nothing foreign is in the memory" "0 0" "$3 $4"
+    expect_equal "$name: no call of the client failed" 0 "$5"
     fixed >"$dir/after"
     check "$name: the same leases and epochs" cmp "$dir/before" "$dir/after"
 }
