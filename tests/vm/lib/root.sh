@@ -4,7 +4,7 @@
 # loads modules and binds devices as ever, then hands over to it. Made like the chroot: the packages are unpacked and never configured, so that any user
 # can make one; what their scripts would have done, as far as the lab needs it, is done here.
 
-root_packages=(base-files base-passwd bash coreutils dash diffutils dpkg findutils grep gzip init-system-helpers iproute2 kmod libbpf1 libc-bin libssl3t64 libstdc++6 mawk mount
+root_packages=(base-files base-passwd bash coreutils dash diffutils dpkg e2fsprogs findutils grep gzip init-system-helpers iproute2 kmod libbpf1 libc-bin libssl3t64 libstdc++6 mawk mount
     passwd perl-base procps psmisc sed strace systemd tar udev util-linux zlib1g)
 
 # Done otherwise here, without meaning in a virtual machine, or slow under emulation.
