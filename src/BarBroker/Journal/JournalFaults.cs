@@ -17,12 +17,21 @@ internal static class JournalFaults
     private const int CannotOpen = 14;
     private const int NotADatabase = 26;
 
+    // Of InputOutput, those that say that what is in the file cannot be read; with all others the disk is in trouble, full for one, and the file may be good.
+    private const int Read = 266;
+    private const int ShortRead = 522;
+    private const int BadData = 8202;
+    private const int BadFileSystem = 8458;
+
+    // Also of InputOutput: the file that processes share beside the database cannot grow.
+    private const int SharedMemorySize = 4874;
+
     /// <summary>It will not get better by trying again: the file is no good.</summary>
     /// <param name="again">It was tried again already.</param>
     public static bool IsDamage(Exception exception, bool again) => exception switch
     {
         // Error is a table or column that is not there.
-        SqliteException sqlite => sqlite.SqliteErrorCode is Error or Corrupt or NotADatabase || (again && sqlite.SqliteErrorCode == InputOutput),
+        SqliteException sqlite => sqlite.SqliteErrorCode is Error or Corrupt or NotADatabase || (again && sqlite.SqliteExtendedErrorCode is Read or ShortRead or BadData or BadFileSystem),
         InvalidDataException or InvalidProtocolBufferException => true,
         _ => false,
     };
@@ -41,6 +50,7 @@ internal static class JournalFaults
             5 or 6 => "another process has it open",
             ReadOnly => "it is read-only",
             Full => "the disk is full",
+            InputOutput when sqlite.SqliteExtendedErrorCode == SharedMemorySize => $"the disk is full, or fails ({SharedMemorySize})",
             CannotOpen => "it cannot be opened",
             InputOutput => $"the disk fails ({sqlite.SqliteExtendedErrorCode})",
             Corrupt or NotADatabase => "it is damaged",

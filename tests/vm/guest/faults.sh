@@ -127,8 +127,8 @@ start_serving() {
     mkdir -p $dir
     cat >$dir/tools <<END
 PATH=/host/bin:\$PATH state=$state run=$run
-# outside COMMAND...: not in the unit's control group, which may use no disk.
-outside() { sh -c 'echo \$\$ >/sys/fs/cgroup/init.scope/cgroup.procs && exec "\$@"' - "\$@"; }
+# outside COMMAND...: in no name space and no control group of the unit, which may use no disk.
+outside() { sh -c 'echo \$\$ >/sys/fs/cgroup/init.scope/cgroup.procs && exec nsenter -t 1 -m -- "\$@"' - "\$@"; }
 # random SEED: a number from 0 to a million, the same one for the same seed.
 random() { awk -v seed="\$1" 'BEGIN { srand(seed); rand(); print int(rand() * 1000001) }'; }
 # pick SEED: sets file and size, one of the journal's files that has something; the next seed takes the next file.
