@@ -16,6 +16,9 @@ internal sealed class ModelDevice(long requestGrace)
     /// <summary>Why it grants nothing; each cause comes and goes by itself.</summary>
     public SortedSet<CordonCause> Cordons { get; } = [];
 
+    /// <summary>When it was last cordoned because of a stuck lease.</summary>
+    public long StuckCordonAt { get; set; } = -1;
+
     public ModelPlan? Plan { get; set; }
 
     /// <summary>It is gone, or was given back: until it was closed so often, what it says is not heard.</summary>

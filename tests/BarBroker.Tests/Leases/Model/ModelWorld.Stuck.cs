@@ -54,6 +54,7 @@ internal sealed partial class ModelWorld
             case EscalationStep.Cordon:
                 _tally.Count(Deed.StuckCordoned);
                 device.Cordons.Add(CordonCause.Stuck);
+                device.StuckCordonAt = _now;
                 return EscalationOutcome.Done;
             // Only a process that is there, and has had the buffers, can hold on to them.
             case EscalationStep.Kill when !lease.Fetched || !_owners.Contains(lease.Owner):
