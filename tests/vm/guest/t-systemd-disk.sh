@@ -52,7 +52,7 @@ warns() { barctl status >$dir/status 2>&1; grep -Eq -- "$1" $dir/status; }
 is_quiet() { ! warns 'is not written'; }
 # grants NAME: a lease of its own place, and back.
 grants() { check "$1: a new lease is granted" barctl run -d lease0 --bar 2 --range 0x3000000+0x10000 -- true; }
-refuses_until_full() {
+grants_and_warns() {
     barctl run -d lease0 --bar 2 --range 0x3000000+0x10000 -- true
     warns 'is not written: the disk is full'
 }
@@ -60,7 +60,7 @@ refuses_until_full() {
 hold_all
 dd if=/dev/zero of=$state/filler bs=4096 status=none 2>/dev/null
 grants "the disk gets full"
-check "the disk gets full: barctl status says so" wait_until 60 "it" refuses_until_full
+check "the disk gets full: barctl status says so" wait_until 60 "it" grants_and_warns
 check "the disk gets full: so does the log" has_said 'cannot be used: the disk is full'
 consistent "the disk gets full"
 fault "started on a full disk" <<END

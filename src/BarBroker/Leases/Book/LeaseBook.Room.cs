@@ -30,15 +30,14 @@ internal sealed partial class LeaseBook
     private LeaseException? QuotaRefusal(ulong bytes, uint uid, LeaseTerms terms, (int Leases, UInt128 Bytes) promised = default)
     {
         UidAccount? account = _accounts.GetValueOrDefault(uid);
-        int leases = account?.Leases ?? 0;
-        ulong held = account?.Bytes ?? 0;
-        if (leases + promised.Leases < terms.MaxLeases && held + promised.Bytes + bytes <= terms.MaxBytes)
+        if (UidAccount.Affords(account, bytes, terms, promised))
             return null;
+        int leases = account?.Leases ?? 0;
         string rule = terms.Rule is null ? "" : $"policy rule {terms.RuleName}: ";
-        string waiting = promised.Leases > 0 ? $", with {promised.Leases} ({ByteText.Of((ulong)UInt128.Min(promised.Bytes, ulong.MaxValue))}) kept for its requests that wait," : "";
+        string kept = promised.Leases > 0 ? $", with {promised.Leases} ({ByteText.Of((ulong)UInt128.Min(promised.Bytes, ulong.MaxValue))}) kept for its requests that wait" : "";
         return new LeaseException(LeaseError.Quota, leases + promised.Leases >= terms.MaxLeases
-            ? $"{rule}uid {uid} has {leases} leases{(waiting.Length > 0 ? waiting : ",")} and {terms.MaxLeases} is its quota; release some first"
-            : $"{rule}uid {uid} has {ByteText.Of(held)} in leases{waiting.TrimEnd(',')}; another 0x{bytes:x} bytes would pass its quota of {ByteText.Of(terms.MaxBytes)}; release some first");
+            ? $"{rule}uid {uid} has {leases} leases{kept}, and {terms.MaxLeases} is its quota; release some first"
+            : $"{rule}uid {uid} has {ByteText.Of(account?.Bytes ?? 0)} in leases{kept}; another 0x{bytes:x} bytes would pass its quota of {ByteText.Of(terms.MaxBytes)}; release some first");
     }
 
     /// <summary>The first device, in the order of the configuration, that will do. If none will, the refusal that is nearest to a grant.</summary>

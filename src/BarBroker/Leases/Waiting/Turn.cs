@@ -33,11 +33,7 @@ internal sealed class Turn(DeviceSlot slot)
     }
 
     /// <summary>Whether its quota would let the waiter have what it asks for, on top of what is kept for its user's other waiters.</summary>
-    public bool Affords(Waiter waiter, UidAccount? account)
-    {
-        var (leases, bytes) = PromisedTo(waiter.Uid);
-        return (account?.Leases ?? 0) + leases < waiter.Terms.MaxLeases && (account?.Bytes ?? 0) + bytes + waiter.Bytes <= waiter.Terms.MaxBytes;
-    }
+    public bool Affords(Waiter waiter, UidAccount? account) => UidAccount.Affords(account, waiter.Bytes, waiter.Terms, PromisedTo(waiter.Uid));
 
     /// <summary>What is kept for the uid's waiters so far.</summary>
     public (int Leases, UInt128 Bytes) PromisedTo(uint uid) => _promised?.GetValueOrDefault(uid) ?? default;
