@@ -43,15 +43,30 @@ need_packages() {
     "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
 
-# quietly COMMAND...: shows what the command printed only if it fails.
+# quietly COMMAND...: shows what the command printed only if it fails; meanwhile, every 20 s, that it is still going on.
 quietly() {
-    local output
-    output=$("$@" 2>&1) || die "$* failed:"$'\n'"$output"
+    local output ticker status=0
+    tick &
+    ticker=$!
+    output=$("$@" 2>&1) || status=$?
+    kill "$ticker" 2>/dev/null || true
+    wait "$ticker" 2>/dev/null || true
+    [ "$status" = 0 ] || die "$* failed:"$'\n'"$output"
+}
+
+# Until it is killed, or the script that it is for has gone. Waits by `read`, as a `sleep` would outlive it and keep the output open.
+tick() {
+    local started=$SECONDS never
+    exec {never}<> <(:)
+    while kill -0 $$ 2>/dev/null; do
+        read -rt 20 -u "$never" || true
+        printf '    %d s, still going on\n' $((SECONDS - started))
+    done
 }
 
 # Publishes one project with Native AOT to artifacts/publish/NAME, quietly unless it fails.
 publish_aot() {
     local project=$1 name=$2
-    say "publishing $name (Native AOT)"
+    say "publishing $name with Native AOT: C# to one program of machine code; one to three minutes, less when little has changed"
     quietly dotnet publish "$project" -c Release -o "artifacts/publish/$name" -v q -nologo
 }
