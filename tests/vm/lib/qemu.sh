@@ -8,8 +8,11 @@ qemu_choose_accel() {
     qemu_accel=${BARBROKER_LAB_ACCEL:-auto}
     [[ $qemu_accel == auto ]] || return 0
     qemu_accel=tcg
-    if [[ -w /dev/kvm ]] && qemu_processor_has_peers && qemu_kvm_works; then qemu_accel=kvm; fi
+    if [[ -w /dev/kvm ]] && qemu_kvm_is_hardware && qemu_processor_has_peers && qemu_kvm_works; then qemu_accel=kvm; fi
 }
+
+# qemu_kvm_is_hardware [SYSFS]: not by the module kvm_pvm, which is for machines that are virtual themselves and have no support by hardware. In it the boot sector below runs, and a stock kernel does not.
+qemu_kvm_is_hardware() { [[ ! -e ${1:-/sys}/module/kvm_pvm ]]; }
 
 # What Linux asks of a processor before devices behind different root ports reach each other's memory, under a host bridge that it does not
 # know to be good, such as QEMU's (drivers/pci/p2pdma.c).
