@@ -49,6 +49,8 @@ internal sealed class BrokerHost : IAsyncDisposable
     private readonly ProcessMetrics _processMetrics;
     private readonly RestartMetrics _restartMetrics = new();
     private readonly TaskCompletionSource<string> _fault = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly CancellationTokenSource _stopTaking = new();
+    private Task _taking = Task.CompletedTask;
     private VfioNodeWatch? _nodes;
     private bool _stopped;
     private bool _disposed;
@@ -206,20 +208,18 @@ internal sealed class BrokerHost : IAsyncDisposable
 
         // Those who have leases of before find them when they can connect.
         var patience = _inheritance.IsRestoring ? RestorePatience : OpenPatience;
-        bool isComplete = true;
         try
         {
             await Leases.WaitFirstOpenAsync(cancellation).WaitAsync(patience, cancellation);
         }
         catch (TimeoutException)
         {
-            isComplete = false;
             HostLog.SlowOpen(_log, patience);
         }
 
         if (_inheritance.Keeper is not null)
         {
-            _inheritance.Complete(_journal!, Leases, isComplete);
+            _taking = _inheritance.CompleteAsync(_journal!, Leases, _stopTaking.Token);
         }
 
         _health.Start(Leases.Devices());
@@ -245,6 +245,15 @@ internal sealed class BrokerHost : IAsyncDisposable
         _leaseLog.IsStopping = true;
         _nodes?.Dispose();
         _health.Stop();
+        await _stopTaking.CancelAsync();
+        try
+        {
+            await _taking;
+        }
+        catch (OperationCanceledException)
+        {
+            // What is not taken up yet is the next run's.
+        }
 
         // As long as a revoke may take before its lease is called stuck: longer would prove nothing that the end of the process does not.
         using var patience = new CancellationTokenSource(Leases.Options.RevokeTimeout);
@@ -292,6 +301,7 @@ internal sealed class BrokerHost : IAsyncDisposable
         _rpcMetrics.Dispose();
         _traces?.Dispose();
         _stopping.Dispose();
+        _stopTaking.Dispose();
 
         // Last: from now on another broker may take the place.
         _directory.Dispose();

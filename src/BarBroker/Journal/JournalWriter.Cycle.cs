@@ -26,7 +26,7 @@ internal sealed partial class JournalWriter
     private long _failedAt;
     private TimeSpan _retryAfter;
     private volatile IReadOnlySet<ulong>? _takenOver;
-    private bool _hasEndedEarlier;
+    private IReadOnlySet<ulong>? _hasEndedAllBut;
     private volatile int _endedEarlier;
     private ulong _lastUnprotected;
     private long _lost;
@@ -174,17 +174,17 @@ internal sealed partial class JournalWriter
         }
     }
 
-    /// <summary>Once, after the records of what this run has taken over were written.</summary>
+    /// <summary>Once for each <see cref="TakeOver"/>, after the records of what this run has taken over were written.</summary>
     private void EndEarlier()
     {
-        if (_hasEndedEarlier || _takenOver is not { } takenOver || _store is null)
+        if (_takenOver is not { } takenOver || takenOver == _hasEndedAllBut || _store is null)
         {
             return;
         }
 
         int ended = _store.EndEarlier(_runId, _run, _run.Wall, _time.GetTimestamp(), takenOver);
-        _hasEndedEarlier = true;
-        _endedEarlier = ended;
+        _hasEndedAllBut = takenOver;
+        _endedEarlier += ended;
         if (ended > 0)
         {
             JournalLog.EndedEarlier(_log, ended);

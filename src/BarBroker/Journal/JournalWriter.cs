@@ -102,7 +102,7 @@ internal sealed partial class JournalWriter : IDisposable
     /// <summary>What earlier runs have left, as soon as it is known; never fails, and may be less than there was.</summary>
     public Task<EarlierLeases> Earlier => _earlier.Task;
 
-    /// <summary>This run has these leases of earlier ones, and has told their records; all others end.</summary>
+    /// <summary>This run has these leases of earlier ones, and has told their records, or cannot say yet that they are over; all others end. Each call counts in the place of the one before.</summary>
     public void TakeOver(IReadOnlySet<ulong> epochs)
     {
         _takenOver = epochs;

@@ -94,6 +94,12 @@ internal sealed partial class LeaseManager : IAsyncDisposable
     /// <summary>What an earlier run has left of a device is taken up by <see cref="Start"/>, before the device's first open is said to be over.</summary>
     public void Inherit(string device, KeptDevice kept) => _book.Inherit(device, kept);
 
+    /// <summary>Leases of an earlier run that are neither taken up nor proven to be over, by their epochs.</summary>
+    public ImmutableHashSet<ulong> Unaccounted() => _book.Unaccounted();
+
+    /// <summary>One a device: completes when that has none of them any more.</summary>
+    public IEnumerable<Task> Accounted => _book.Slots.Select(static s => s.Accounted.Task);
+
     /// <summary>Opens the devices, each on its own thread; a device that does not open is Unavailable, with the reason, and tried again with backoff.</summary>
     public void Start()
     {

@@ -136,30 +136,36 @@ internal sealed class Inheritance
         CloseUnused(_plan);
     }
 
-    /// <summary>The devices were opened, or taken up, whatever came of it: what is not in the lease book now has ended.</summary>
-    /// <param name="isComplete">All of them; else some are not done yet.</param>
-    public void Complete(LeaseJournal journal, LeaseManager leases, bool isComplete)
+    /// <summary>
+    /// Completes when every device is taken up, or let go and proven to be free. What is known to be over by then ends in the journal, as soon as it is known; what cannot be told yet stays, also for the next run.
+    /// </summary>
+    /// <param name="cancellation">The broker stops; everything stays as it is.</param>
+    public async Task CompleteAsync(LeaseJournal journal, LeaseManager leases, CancellationToken cancellation)
     {
+        await leases.WaitFirstOpenAsync(cancellation);
         var known = leases.List(LeaseFilter.All with { IncludeEnded = true });
         int live = known.Count(static lease => lease.State is LeaseState.Granted or LeaseState.Active or LeaseState.Recalled);
         _metrics.TakenUp(live, known.Length - live);
-        journal.TakeOver(known.Select(static lease => lease.Epoch).ToHashSet());
         foreach (var file in _plan?.Shared ?? [])
         {
             file.File.Dispose();
         }
 
-        if (isComplete)
-        {
-            Board?.BeginAnew();
-        }
-
+        Board?.BeginAnew();
         if (IsRestoring)
         {
             var living = known.Where(static lease => lease.State != LeaseState.Ended).ToList();
             int devices = living.DistinctBy(static lease => lease.Device).Count();
             long elapsed = (long)_time.GetElapsedTime(_began).TotalMilliseconds;
             RestartLog.Restored(_log, living.Count, devices, elapsed);
+        }
+
+        HashSet<ulong> taken = [.. known.Select(static lease => lease.Epoch)];
+        Task[] accounted = [.. leases.Accounted.Where(static device => !device.IsCompleted)];
+        journal.TakeOver(leases.Unaccounted().Union(taken));
+        await foreach (var _ in Task.WhenEach(accounted).WithCancellation(cancellation))
+        {
+            journal.TakeOver(leases.Unaccounted().Union(taken));
         }
     }
 

@@ -122,6 +122,36 @@ public sealed class RestartTests : TestBase
         await WorksOnAsync(fleet);
     }
 
+    /// <summary>Takes a minute: so long the daemon waits, twice, before it serves the others.</summary>
+    [Fact]
+    public async Task Restart_DeviceDoesNotAnswer_ItsLeasesAreAsTheyWereOnceItDoes()
+    {
+        string faults = _directory.File("faults");
+        await BeginAsync(faults: faults);
+        var fleet = await StartFleetAsync(2, ttl: 600);
+        var other = await StartFleetAsync(3, ttl: 600, device: "sim1");
+        var before = await ListAsync();
+
+        await _manager.KillAsync();
+        await File.WriteAllTextAsync(faults, "open stuck\n", Cancellation);
+        await _manager.StartAsync();
+
+        await WorksOnAsync(fleet);
+        Assert.Equal(before.Where(static lease => lease.Device == "sim0").Select(Fixed), (await ListAsync()).Select(Fixed));
+
+        // Stopped while the device still does not, so that what is left is the next run's.
+        await _manager.StopAsync();
+        Assert.Equal((5, 0), (Select("SELECT count(*) FROM leases"), Select("SELECT count(*) FROM leases WHERE ended IS NOT NULL")));
+        await _manager.StartAsync();
+        File.Delete(faults);
+        await Wait.Until(async () => (await ListAsync()).Count == 5, "the device is taken up", Patience.Long);
+
+        Assert.Equal(before.Select(Fixed), (await ListAsync()).Select(Fixed));
+        await WorksOnAsync(fleet);
+        await WorksOnAsync(other);
+        await NothingIsDoubleAsync();
+    }
+
     [Fact]
     public async Task Restart_BufferWasNotKept_ItsDeviceIsClosedWholly()
     {
@@ -340,9 +370,9 @@ public sealed class RestartTests : TestBase
         return same.ToString();
     }
 
-    private async Task BeginAsync(int capacity = 4096, string restart = "preserve", string size = "1MiB")
+    private async Task BeginAsync(int capacity = 4096, string restart = "preserve", string size = "1MiB", string? faults = null)
     {
-        var configuration = new BrokerConfiguration().Device("sim0", size).Device("sim1", "256KiB").Set("leases", "minTtl", "500ms").Set("restart", restart).Set("metrics", "enabled", true).Set("metrics", "address", "127.0.0.1:0");
+        var configuration = new BrokerConfiguration().Device("sim0", size).Device("sim1", "256KiB", faults).Set("leases", "minTtl", "500ms").Set("restart", restart).Set("metrics", "enabled", true).Set("metrics", "address", "127.0.0.1:0");
         _manager = Own(new ServiceManager(_directory.Path, configuration.Write(_directory.Path)) { Capacity = capacity });
         await _manager.StartAsync();
     }

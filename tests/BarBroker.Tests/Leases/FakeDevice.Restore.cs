@@ -33,6 +33,8 @@ internal sealed partial class FakeDevice
     {
         using Call _ = Begin(nameof(Restore));
         Expect(!_open, "Restore of an open device");
+        foreach (PassedDescriptor file in files)
+            file.File.Dispose();
         Restores++;
         if (FailRestore)
             throw new IOException("it is something else");

@@ -200,6 +200,62 @@ public sealed class LeaseRestoreTests : IDisposable
     }
 
     [Fact]
+    public void Restore_NotDoneYet_ItsLeasesAreAwaited()
+    {
+        _fixture.Manager.Inherit("dev0", Left(Kept(7)));
+        _fixture.Manager.Start();
+
+        var refusal = Assert.Throws<LeaseException>(() => Get(7));
+        Assert.Equal((LeaseError.Unavailable, "ls-0007"), (refusal.Error, refusal.LeaseId));
+        Assert.Contains("taken up with the 1 leases", _fixture.Manager.Device("dev0").Detail, StringComparison.Ordinal);
+        Assert.Equal(LeaseError.NotFound, Assert.Throws<LeaseException>(() => _fixture.Manager.Get("ls-0007", _owner.Uid + 1)).Error);
+        Assert.Equal(LeaseError.NotFound, Assert.Throws<LeaseException>(() => Get(8)).Error);
+        Assert.Equal([7ul], _fixture.Manager.Unaccounted());
+        Assert.False(_fixture.Manager.Accounted.Single().IsCompleted);
+
+        _fixture.Pump();
+
+        Assert.Equal(LeaseState.Active, Get(7).State);
+        Assert.Empty(_fixture.Manager.Unaccounted());
+        Assert.True(_fixture.Manager.Accounted.Single().IsCompleted);
+    }
+
+    [Fact]
+    public void Restore_LetGoAndCannotBeOpened_ItsLeasesAreUnaccountedForUntilItCan()
+    {
+        _device.FailRestore = true;
+        _device.FailOpen = true;
+
+        Start(Kept(7));
+
+        Assert.Equal([7ul], _fixture.Manager.Unaccounted());
+        Assert.Equal(7ul, Assert.Single(_board.Found()).Epoch);
+        Assert.False(_fixture.Manager.Accounted.Single().IsCompleted);
+        _device.FailOpen = false;
+        _fixture.Pass(TimeSpan.FromSeconds(10));
+        _fixture.Pump();
+        Assert.Empty(_fixture.Manager.Unaccounted());
+        Assert.Empty(_board.Found());
+        Assert.True(_fixture.Manager.Accounted.Single().IsCompleted);
+    }
+
+    [Fact]
+    public void Restore_LeaseThatWasJustBeingMade_IsOffTheBoardAndTheOthersGoOn()
+    {
+        // The next run would find it on the board and no open record of it, and believe nothing of the device.
+        var place = _board.Take(8, "dev0")!;
+        _fixture.Manager.Inherit("dev0", Left(Kept(7)) with { Lost = [place] });
+        _fixture.Manager.Start();
+        Assert.Equal([7ul, 8ul], _fixture.Manager.Unaccounted().Order());
+
+        _fixture.Pump();
+
+        Assert.Equal(7ul, Assert.Single(_board.Found()).Epoch);
+        Assert.Empty(_fixture.Manager.Unaccounted());
+        Assert.Equal(LeaseState.Active, Get(7).State);
+    }
+
+    [Fact]
     public void Restore_CloseFails_StaysQuarantinedUntilItDoesNot()
     {
         _device.FailAdopt = static _ => true;
@@ -302,11 +358,13 @@ public sealed class LeaseRestoreTests : IDisposable
 
     private ImmutableArray<LeaseInfo> Start(KeptLease[] leases, params PassedDescriptor[] strays)
     {
-        _fixture.Manager.Inherit("dev0", new KeptDevice(4, [new PassedDescriptor("fake", AnyFile())], [], [.. leases], [.. strays], [], ""));
+        _fixture.Manager.Inherit("dev0", Left(leases) with { Strays = [.. strays] });
         _fixture.Manager.Start();
         _fixture.Pump();
         return _fixture.Manager.List(LeaseFilter.All);
     }
+
+    private KeptDevice Left(params KeptLease[] leases) => new(4, [new PassedDescriptor("fake", AnyFile())], [], [.. leases], [], [], "");
 
     /// <summary>Closed once and opened anew, and nothing of before is left.</summary>
     private void ClosedWholly()

@@ -13,10 +13,15 @@ internal sealed partial class LeaseBook
         using Transition _ = Enter();
         slot.Executor = executor;
         slot.Detail = "being opened; the kernel has not answered yet";
-        if (slot.Kept is null)
-            PostRecycle(slot);
-        else
+        if (slot.Kept is { } kept)
+        {
+            slot.Detail = $"being taken up with the {kept.Leases.Length} leases that it had before the restart; the kernel has not answered yet";
             executor.Post(new DeviceCommand(DeviceCommandKind.Restore));
+            return;
+        }
+
+        AccountFor(slot);
+        PostRecycle(slot);
     }
 
     /// <summary>Grants nothing more, ends everything and closes every device. Completes when all are closed, which is the proof for all leases.</summary>
@@ -111,8 +116,7 @@ internal sealed partial class LeaseBook
         Describe(slot, description);
         slot.RecycleCause = "the device was closed";
         // Nothing but the last close of it lets it be opened.
-        slot.LostPlaces.ForEach(static place => place.Free());
-        slot.LostPlaces.Clear();
+        AccountFor(slot);
         // Lost, or shut down, while it was being opened: the close is queued already.
         if (!slot.NeedsClose)
         {

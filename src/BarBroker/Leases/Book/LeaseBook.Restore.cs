@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+using System.Collections.Immutable;
 using BarBroker.Devices;
 using BarBroker.Policy;
 using BarBroker.Pools;
@@ -87,6 +88,8 @@ internal sealed partial class LeaseBook
             slot.IsOpen = true;
             slot.Detail = description.Detail;
             Wake(slot);
+            // What was kept of the lost ones was revoked, and of nothing else has anybody ever had something.
+            AccountFor(slot);
             foreach (Lease lease in revived)
                 CatchUp(lease, now);
             _observers.Add(() => slot.FirstOpen.TrySetResult());
@@ -107,6 +110,33 @@ internal sealed partial class LeaseBook
         slot.NeedsClose = true;
         Tell(slot);
         PostRecycle(slot);
+    }
+
+    /// <summary>Leases of an earlier run that are neither taken up nor proven to be over, by their epochs.</summary>
+    public ImmutableHashSet<ulong> Unaccounted()
+    {
+        lock (_lock)
+            return [.. _slots.SelectMany(static s => s.Unaccounted)];
+    }
+
+    /// <summary>The lost leases are over. First on the board: a lease that is on it and has no open record would be taken for one that nothing is known of.</summary>
+    private void AccountFor(DeviceSlot slot)
+    {
+        slot.LostPlaces.ForEach(static place => place.Free());
+        slot.LostPlaces.Clear();
+        _observers.Add(() => slot.Accounted.TrySetResult());
+    }
+
+    /// <summary>What to say of a lease that is not taken up yet, to its owner; null: it is none.</summary>
+    private LeaseException? Awaited(string leaseId, uint? uid)
+    {
+        foreach (DeviceSlot slot in _slots)
+        {
+            if (slot.Kept?.Leases.FirstOrDefault(l => l.Id == leaseId) is { } lease && (uid is null || lease.Owner.Uid == uid))
+                return new LeaseException(LeaseError.Unavailable, $"lease {leaseId} is of before the restart of the broker, and device {slot.Name} is still {slot.Detail}; try again") { LeaseId = leaseId, Device = slot.Name };
+        }
+
+        return null;
     }
 
     private void CloseUnproven(DeviceSlot slot, string problem, long now)

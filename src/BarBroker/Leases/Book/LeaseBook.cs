@@ -145,7 +145,7 @@ internal sealed partial class LeaseBook : IDisposable
     private Lease Find(string leaseId, uint? uid)
     {
         if (!_byId.TryGetValue(leaseId, out Lease? lease) || (uid is { } u && lease.Owner.Owner.Uid != u))
-            throw new LeaseException(LeaseError.NotFound, $"no lease {leaseId} is known here; it never was, or ended long ago, or is another user's") { LeaseId = leaseId };
+            throw Awaited(leaseId, uid) ?? new LeaseException(LeaseError.NotFound, $"no lease {leaseId} is known here; it never was, or ended long ago, or is another user's") { LeaseId = leaseId };
         return lease;
     }
 

@@ -101,8 +101,14 @@ internal sealed class DeviceSlot(DeviceRegistration registration) : Deadline
     /// <summary>What an earlier run has left of it; null: nothing, or it was dealt with.</summary>
     public KeptDevice? Kept { get; set; }
 
-    /// <summary>On the board: leases of an earlier run that were not taken up, until the device is open anew, which is the proof that they are over.</summary>
+    /// <summary>On the board: leases of an earlier run that were not taken up, until it is proven that they are over. If nothing less does, the device's being opened anew proves it.</summary>
     public List<BoardPlace> LostPlaces { get; } = [];
+
+    /// <summary>Completes when all that an earlier run had leased of it is in the lease book, or proven to be over; at once where that is nothing.</summary>
+    public TaskCompletionSource Accounted { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>What <see cref="Accounted"/> waits for.</summary>
+    public IEnumerable<ulong> Unaccounted => LostPlaces.Concat(Kept?.Lost ?? []).Select(static place => place.Epoch).Concat((Kept?.Leases ?? []).Select(static lease => lease.Epoch));
 
     public DeviceState State => Planned is not null ? DeviceState.Leaving : !IsOpen ? DeviceState.Unavailable : !IsCordoned ? DeviceState.Ready : DeviceState.Cordoned;
 

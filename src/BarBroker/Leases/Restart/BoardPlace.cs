@@ -15,6 +15,9 @@ internal sealed class BoardPlace(LeaseBoard board, SharedWords words, int at)
     internal const int Reason = 5;
     internal const int Noted = 6;
 
+    /// <summary>Of the lease whose place it is.</summary>
+    public ulong Epoch => (ulong)words[at];
+
     public void Beat(long deadline) => words[at + Deadline] = deadline;
 
     /// <summary>The time last: a crash in between leaves the older one, which ends the lease no later.</summary>

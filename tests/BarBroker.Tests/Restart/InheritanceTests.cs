@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: Apache-2.0
+
+using BarBroker.Configuration;
+using BarBroker.Journal;
+using BarBroker.Leases;
+using BarBroker.Linux.Processes;
+using BarBroker.Linux.Time;
+using BarBroker.Processes;
+using BarBroker.Restart;
+using BarBroker.Testing;
+using BarBroker.Tests.Leases;
+
+namespace BarBroker.Tests.Restart;
+
+/// <summary>One run after the other: what the first has left with the service manager and in its journal, and what the next makes of it while a device does not answer.</summary>
+[Collection(typeof(Alone))]
+public sealed class InheritanceTests : TestBase
+{
+    private const int NotBelieved = 607;
+
+    private TestDirectory _directory = null!;
+    private KeepingManager _manager = null!;
+    private LeaseOwner _owner = null!;
+
+    public override async ValueTask InitializeAsync()
+    {
+        await base.InitializeAsync();
+        _directory = Own(new TestDirectory());
+        Directory.CreateDirectory(_directory.File("state"));
+        Directory.CreateDirectory(_directory.File("run"));
+        _manager = Own(new KeepingManager());
+        using var self = PidFd.Open(Environment.ProcessId);
+        _owner = LeaseFixture.Owner() with { Pid = Environment.ProcessId, Process = self.GetIdentity() };
+    }
+
+    [Fact]
+    public async Task Complete_DeviceDoesNotAnswer_NothingEndsBeforeItDoes()
+    {
+        string[] ids = await LeaveLeasesAsync();
+        await using var run = await StartAsync();
+        run.Pump("dev0");
+
+        var taking = run.CompleteAsync();
+
+        Assert.False(taking.IsCompleted);
+        Assert.Equal(LeaseState.Active, run.Get(ids[0]).State);
+        Assert.Equal(LeaseError.Unavailable, Assert.Throws<LeaseException>(() => run.Get(ids[1])).Error);
+        Assert.Equal(ids, await run.UnendedAsync());
+
+        run.Pump("dev1");
+        await Wait.For(taking, "all is taken up");
+
+        Assert.Equal(LeaseState.Active, run.Get(ids[1]).State);
+        Assert.Equal((1, 1, 0, 0), (run.Device(0).Restores, run.Device(1).Restores, run.Device(0).Opens, run.Device(1).Opens));
+        Assert.Equal(ids, await run.UnendedAsync());
+        Assert.Equal(0, run.Journal.EndedEarlier);
+    }
+
+    [Fact]
+    public async Task Complete_StoppedWhileADeviceDoesNotAnswer_TheNextRunHasAll()
+    {
+        string[] ids = await LeaveLeasesAsync();
+        await using (var run = await StartAsync())
+        {
+            run.Pump("dev0");
+            var taking = run.CompleteAsync();
+
+            await run.StopAsync();
+
+            Assert.True(taking.IsCanceled);
+        }
+
+        await using var next = await StartAsync();
+        next.Pump("dev0", "dev1");
+        await Wait.For(next.CompleteAsync(), "all is taken up");
+
+        Assert.All(ids, id => Assert.Equal(LeaseState.Active, next.Get(id).State));
+        Assert.Equal(ids, await next.UnendedAsync());
+    }
+
+    [Fact]
+    public async Task Complete_KilledWhileADeviceDoesNotAnswer_TheNextRunHasAll()
+    {
+        string[] ids = await LeaveLeasesAsync();
+        await using (var run = await StartAsync())
+        {
+            run.Pump("dev0");
+            _ = run.CompleteAsync();
+            await run.UnendedAsync();
+        }
+
+        await using var next = await StartAsync();
+        next.Pump("dev0", "dev1");
+        await Wait.For(next.CompleteAsync(), "all is taken up");
+
+        Assert.All(ids, id => Assert.Equal(LeaseState.Active, next.Get(id).State));
+    }
+
+    [Fact]
+    public async Task Complete_DeviceIsLetGoAndCannotBeOpened_ItsRecordsEndOnlyWhenItCan()
+    {
+        string[] ids = await LeaveLeasesAsync();
+        await using var run = await StartAsync();
+        run.Device(1).FailRestore = true;
+        run.Device(1).FailOpen = true;
+        run.Pump("dev0", "dev1");
+
+        var taking = run.CompleteAsync();
+
+        Assert.False(taking.IsCompleted);
+        Assert.Equal(ids, await run.UnendedAsync());
+        Assert.Equal(0, run.Journal.EndedEarlier);
+
+        run.Device(1).FailOpen = false;
+        run.Pass(TimeSpan.FromSeconds(5));
+        run.Pump("dev0", "dev1");
+        await Wait.For(taking, "the device is opened");
+
+        await Wait.Until(async () => (await run.UnendedAsync()).SequenceEqual([ids[0]]), "the lease that was lost ends in the journal");
+        Assert.Equal(1, run.Journal.EndedEarlier);
+        Assert.Equal(LeaseState.Active, run.Get(ids[0]).State);
+    }
+
+    [Fact]
+    public async Task Complete_LetGoOverTwoRuns_ItsRecordsStayUntilTheProof()
+    {
+        string[] ids = await LeaveLeasesAsync();
+        await using (var run = await StartAsync())
+        {
+            run.Device(1).FailRestore = true;
+            run.Device(1).FailOpen = true;
+            run.Pump("dev0", "dev1");
+            _ = run.CompleteAsync();
+            await run.StopAsync();
+        }
+
+        await using var next = await StartAsync();
+        next.Device(1).FailOpen = true;
+        next.Pump("dev0", "dev1");
+        var taking = next.CompleteAsync();
+
+        Assert.Equal(ids, await next.UnendedAsync());
+        Assert.Contains(Logs.Entries, static entry => entry.Event.Id == NotBelieved && entry.Message.Contains("dev1", StringComparison.Ordinal));
+        next.Device(1).FailOpen = false;
+        next.Pass(TimeSpan.FromSeconds(5));
+        next.Pump("dev0", "dev1");
+        await Wait.For(taking, "the device is opened");
+        await Wait.Until(async () => (await next.UnendedAsync()).SequenceEqual([ids[0]]), "the lease that was lost ends in the journal");
+    }
+
+    /// <summary>A run that has one lease on each device when it ends.</summary>
+    private async Task<string[]> LeaveLeasesAsync()
+    {
+        await using var run = await StartAsync();
+        run.Pump("dev0", "dev1");
+        await Wait.For(run.CompleteAsync(), "there is nothing to take up");
+        string[] ids = [run.Acquire("dev0", _owner), run.Acquire("dev1", _owner)];
+        Assert.Equal(ids, await run.UnendedAsync());
+        await run.StopAsync();
+        return ids;
+    }
+
+    private async Task<BrokerRun> StartAsync()
+    {
+        var run = new BrokerRun(_directory, _manager, Logs);
+        await run.PlanAsync();
+        return run;
+    }
+
+    /// <summary>What of a broker has to do with restarts. Its devices answer when they are pumped; disposing it without stopping it is a crash.</summary>
+    private sealed class BrokerRun : IAsyncDisposable
+    {
+        private readonly LeaseFixture _leases = new(new LeaseOptions(), [.. ((string[])["dev0", "dev1"]).Select(static name => new DeviceRegistration(new FakeDevice(name) { HasFiles = true }))], NextEpoch(), start: false);
+        private readonly Inheritance _inheritance;
+        private readonly RestartMetrics _metrics = new();
+        private readonly ClientRegistry _registry;
+        private readonly IDisposable _told;
+        private readonly CancellationTokenSource _stop = new();
+        private Task _taking = Task.CompletedTask;
+
+        private static ulong _epochs;
+
+        public BrokerRun(TestDirectory directory, KeepingManager manager, LogCapture logs)
+        {
+            var options = new BrokerOptions { StateDirectory = directory.File("state"), RuntimeDirectory = directory.File("run"), Restart = RestartMode.Preserve };
+            using var start = manager.Start(capacity: 64);
+            _inheritance = Inheritance.Begin(options, start, _metrics, new BootTimeProvider(), logs.CreateLogger<Inheritance>());
+            _leases.Manager.UseKeeper(_inheritance.Keeper!, _inheritance.Board!);
+            _registry = new ClientRegistry(_leases.Manager.OwnerExited, logs.CreateLogger<ClientRegistry>(), _inheritance.Keeper);
+            Journal = new LeaseJournal(options, new BootTimeProvider(), () => _leases.Manager.List(LeaseFilter.All), logs.CreateLogger<LeaseJournal>(), waitForTakeOver: true) { Incomplete = _inheritance.Board!.SetIncomplete };
+            _told = _leases.Manager.Subscribe(Journal);
+        }
+
+        public LeaseJournal Journal { get; }
+
+        public FakeDevice Device(int index) => _leases.Devices[index];
+
+        public LeaseInfo Get(string id) => _leases.Get(id);
+
+        public void Pass(TimeSpan span) => _leases.Pass(span);
+
+        public async Task PlanAsync()
+        {
+            await _inheritance.PlanAsync(Journal, _leases.Manager, _registry, ["dev0", "dev1"], Cancellation);
+            _leases.Manager.Start();
+        }
+
+        public void Pump(params string[] devices)
+        {
+            foreach (string device in devices)
+            {
+                _leases.Executor(device).Pump();
+            }
+        }
+
+        public Task CompleteAsync() => _taking = _inheritance.CompleteAsync(Journal, _leases.Manager, _stop.Token);
+
+        public string Acquire(string device, LeaseOwner owner) => _leases.Active(LeaseFixture.Sized(LeaseFixture.Page) with { Device = device, Ttl = TimeSpan.FromMinutes(5) }, owner).Id;
+
+        /// <summary>What the journal has no end of.</summary>
+        public async Task<string[]> UnendedAsync() => [.. (await Wait.For(Journal.AskAsync(static store => store.Unended()), "the journal's answer")).Select(static record => record.Lease.Id)];
+
+        /// <summary>As the broker ends.</summary>
+        public async Task StopAsync()
+        {
+            await _stop.CancelAsync();
+            await _taking.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await _leases.Manager.LeaveAsync(Cancellation);
+        }
+
+        public async ValueTask DisposeAsync()
+        {
+            _told.Dispose();
+            Journal.Dispose();
+            await _stop.CancelAsync();
+            await _taking.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            _registry.Dispose();
+            _metrics.Dispose();
+
+            // What a process that ends would close.
+            _leases.Pump();
+            _leases.Dispose();
+            foreach (var device in _leases.Devices)
+            {
+                foreach (var buffer in device.Accessible)
+                {
+                    buffer.Dispose();
+                }
+
+                device.CloseFiles();
+            }
+
+            _inheritance.Board!.Dispose();
+            _stop.Dispose();
+        }
+
+        private static ulong NextEpoch() => Interlocked.Add(ref _epochs, 1000);
+    }
+}
