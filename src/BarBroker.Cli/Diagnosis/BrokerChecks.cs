@@ -80,6 +80,21 @@ internal static class BrokerChecks
         {
             yield return Finding.Fail("stuck", $"{status.Stuck} leases are stuck: their end is decided and not confirmed, and their ranges are out of use", "`barctl lease list` shows who holds them; docs/operations.md, BarBrokerRevokeStuck, what to do.");
         }
+
+        switch (status.Journal)
+        {
+            case null:
+                break;
+            case { Problem.Length: > 0 } kept:
+                yield return Finding.Fail(
+                    "journal",
+                    $"the journal {kept.Path} is not written: {kept.Problem}; {kept.Waiting} entries wait, {kept.Lost} are lost",
+                    "Leases go on meanwhile; mend what the reason names. docs/operations.md, BarBrokerJournalFails, tells more.");
+                break;
+            case var kept:
+                yield return Finding.Ok("journal", $"the journal {kept.Path} is written");
+                break;
+        }
     }
 
     private static IEnumerable<Finding> Sockets(Host host)

@@ -10,6 +10,7 @@ namespace BarBroker.Linux.Processes;
 public sealed record FileHolder(int Pid, string Name, string File)
 {
     private const string VfioDevice = "anon_inode:[vfio-device]";
+    private const string VfioNode = "vfio/devices/vfio";
     private const string VfioPath = "vfio-device-syspath:";
 
     /// <summary>Those that have one of <paramref name="files"/> open, by that name, except this process. Without root only the user's own processes are seen.</summary>
@@ -19,7 +20,7 @@ public sealed record FileHolder(int Pid, string Name, string File)
     /// <summary>Those that have a device open through vfio, which its files tell on newer kernels (vfio_device_show_fdinfo in drivers/vfio/vfio_main.c of 7.3).</summary>
     /// <param name="devicePath">The device in sysfs, without links.</param>
     public static IReadOnlyList<FileHolder> OfVfioDevice(string devicePath, string procRoot = "/proc") =>
-        Find(procRoot, (entry, target) => target == VfioDevice && Information(entry).Any(line => IsOf(line, devicePath)) ? devicePath : null);
+        Find(procRoot, (entry, target) => IsVfioDevice(target) && Information(entry).Any(line => IsOf(line, devicePath)) ? devicePath : null);
 
     public override string ToString() => Name.Length > 0 ? $"process {Pid} ({Name})" : $"process {Pid}";
 
@@ -74,6 +75,9 @@ public sealed record FileHolder(int Pid, string Name, string File)
 
         return files;
     }
+
+    /// <summary>A device that was opened by its group has no name; one that was opened by its own node has that, which in another mount namespace may begin differently.</summary>
+    private static bool IsVfioDevice(string target) => target == VfioDevice || target.Contains(VfioNode, StringComparison.Ordinal);
 
     private static string[] Information(string entry) => System.IO.File.ReadAllLines(Path.Combine(entry, "../../fdinfo", Path.GetFileName(entry)));
 

@@ -149,12 +149,15 @@ public sealed class ObstacleTests : BindingTestBase
         AssertRefused(Unbind(), "in use through vfio by process 77 (vfiohold)");
     }
 
-    [Fact]
-    public void Unbind_DeviceFileOpenAndTheGroupToo_NamesThoseOfTheDevice()
+    [Theory]
+    [InlineData("anon_inode:[vfio-device]")]
+    [InlineData("/dev/vfio/devices/vfio0")]
+    [InlineData("/vfio/devices/vfio0")]
+    public void Unbind_DeviceFileOpenAndTheGroupToo_NamesThoseOfTheDevice(string file)
     {
         AddVfio(enabled: 1);
         Kernel.AddProcess(77, "neighbour", Kernel.In("dev/vfio/7"));
-        Kernel.AddProcess(78, "vfiohold", "anon_inode:[vfio-device]");
+        Kernel.AddProcess(78, "vfiohold", file);
         Kernel.Put("proc/78/fdinfo/5", $"pos:\t0\nvfio-device-syspath: {Kernel.In($"sys/devices/pci0000:00/{Address}")}\n");
 
         AssertRefused(Unbind(), "in use through vfio by process 78 (vfiohold), and");

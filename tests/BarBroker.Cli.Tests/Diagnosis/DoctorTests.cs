@@ -237,6 +237,16 @@ public sealed class DoctorTests : IDisposable
     }
 
     [Fact]
+    public async Task Examine_Journal_WrittenOrNot()
+    {
+        _broker!.Journal = new JournalStatus { Path = "/var/lib/barbroker/journal.db" };
+        Assert.Contains(await ExamineAsync(), static finding => finding is { Check: "journal", Result: "ok" });
+
+        _broker.Journal = new JournalStatus { Path = "/var/lib/barbroker/journal.db", Problem = "the disk is full", Waiting = 3, Lost = 2 };
+        await AssertAsync("fail", "journal", "journal.db is not written: the disk is full; 3 entries wait, 2 are lost", "BarBrokerJournalFails");
+    }
+
+    [Fact]
     public async Task Examine_FewFiles_Warns()
     {
         Limits("42", "65536", "1024");

@@ -96,14 +96,20 @@ internal sealed class CharacterDeviceAccess : VfioAccess
         {
             file.Bind(_iommu);
         }
-        catch (LinuxException failure) when (failure.Errno is Errno.EBUSY or Errno.EPERM)
+        catch (LinuxException failure) when (failure.Errno is Errno.EPERM)
         {
+            // iommu_device_claim_dma_owner: the group is a native driver's, or another iommufd's.
             throw VfioAdvice.NotViable(device);
+        }
+        catch (LinuxException failure) when (failure.Errno is Errno.EBUSY)
+        {
+            // vfio_device_block_group: somebody has the group's own node open.
+            throw VfioAdvice.InUse(failure, device, Path.Combine(Path.GetDirectoryName(_nodes)!, device.Group ?? ""));
         }
         catch (LinuxException failure) when (failure.Errno is Errno.EINVAL)
         {
             // vfio_df_open: a device opens once by its character device.
-            throw new IOException($"{device.Address} is in use by another process; only one can have it.", failure);
+            throw VfioAdvice.InUse(failure, device, Path.Combine(_nodes, device.CharacterDevice ?? ""));
         }
     }
 

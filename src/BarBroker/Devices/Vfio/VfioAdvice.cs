@@ -42,6 +42,11 @@ internal static class VfioAdvice
         var neighbours = device.Neighbours();
         var blockers = neighbours.Where(static neighbour => neighbour.BlocksGroup).ToList();
         string group = $"IOMMU group {device.Group}";
+        if (blockers.Count == 0 && neighbours.SelectMany(static neighbour => FileHolder.OfVfioDevice(neighbour.RealPath)).ToList() is [var holder, ..])
+        {
+            return new IOException($"{device.Address} cannot be opened: {group} is in use by {holder}, which has {Path.GetFileName(holder.File)} open; only one process can have devices of a group.");
+        }
+
         if (blockers.Count == 0)
         {
             string others = neighbours.Length == 0 ? "it has no other devices" : $"its other devices are {string.Join(", ", neighbours)}";
@@ -56,16 +61,17 @@ internal static class VfioAdvice
     /// <summary>For a node in /dev that did not open.</summary>
     public static IOException NodeFailed(LinuxException failure, PciNode device) => failure.Errno switch
     {
-        Errno.EBUSY => InUse(failure, device),
+        Errno.EBUSY => InUse(failure, device, failure.Target),
         Errno.ENOENT => new IOException($"{device.Address}: {failure.Target} does not exist; load the modules vfio-pci and vfio_iommu_type1, and look whether the node is hidden from this process.", failure),
         Errno.EACCES or Errno.EPERM => new IOException($"{device.Address}: no permission for {failure.Target}; run as root, or give the node to the broker's user by an udev rule.", failure),
         _ => failure,
     };
 
-    private static IOException InUse(LinuxException failure, PciNode device)
+    /// <summary>For a device that somebody else has, by this node or another one.</summary>
+    public static IOException InUse(LinuxException failure, PciNode device, string node)
     {
         // A broker that is over for everybody but the kernel has closed the node; the device's own file is the one that a call keeps.
-        var holders = FileHolder.Of([failure.Target]);
+        var holders = FileHolder.Of([node]);
         if (holders.Count == 0)
         {
             holders = FileHolder.OfVfioDevice(device.RealPath);
@@ -75,16 +81,16 @@ internal static class VfioAdvice
             + "(the kernel's log and the broker's own, of before, tell more). The device is taken as soon as it does; if it never does, only a reboot helps.";
         if (holders.FirstOrDefault(static holder => ProcessEnd.IsEnding(holder.Pid)) is { } ending)
         {
-            return new IOException($"{device.Address}: {failure.Target} is held by {ending}, {Kept}", failure);
+            return new IOException($"{device.Address}: {node} is held by {ending}, {Kept}", failure);
         }
 
         if (holders.Count == 0 && ProcessEnd.Kept() is [var kept, ..])
         {
-            return new IOException($"{device.Address}: {failure.Target} is in use, no process shows it open, and so it may be held by {new FileHolder(kept, ProcessName.Of(kept), failure.Target)}, {Kept}", failure);
+            return new IOException($"{device.Address}: {node} is in use, no process shows it open, and so it may be held by {new FileHolder(kept, ProcessName.Of(kept), node)}, {Kept}", failure);
         }
 
-        string who = holders.Count > 0 ? string.Join(" and ", holders.Take(3)) : $"another process (`fuser -v {failure.Target}` tells which)";
-        return new IOException($"{device.Address}: {failure.Target} is in use by {who}; only one can have it.", failure);
+        string who = holders.Count > 0 ? string.Join(" and ", holders.Take(3)) : $"another process (`fuser -v {node}` tells which)";
+        return new IOException($"{device.Address}: {node} is in use by {who}; only one can have it.", failure);
     }
 
     /// <summary>For an IOMMU that could not be taken.</summary>

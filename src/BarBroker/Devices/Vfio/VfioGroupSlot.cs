@@ -76,7 +76,7 @@ internal sealed partial class VfioGroupSlot
 
     /// <summary>
     /// Whether nobody, in any process, holds a file of any device of the group. Null where that cannot be told this way: another device of the group is
-    /// in use here.
+    /// in use here, or this process may open its devices' own nodes only, and not the group's.
     /// </summary>
     /// <remarks>
     /// "Device FDs hold a group file reference, therefore the group release is only called when there are no open devices" (vfio_group_fops_release), and
@@ -101,6 +101,10 @@ internal sealed partial class VfioGroupSlot
             catch (LinuxException exception) when (exception.Errno is Errno.EBUSY)
             {
                 return false;
+            }
+            catch (LinuxException exception) when (exception.Errno is Errno.EACCES or Errno.EPERM)
+            {
+                return null;
             }
             catch (LinuxException exception) when (exception.Errno is Errno.ENOENT or Errno.ENODEV or Errno.ENXIO)
             {
