@@ -139,6 +139,27 @@ address_of() { lab_field "$1" 2; }
 group_of() { lab_field "$1" 5; }
 driver_of() { lab_field "$1" 7; }
 
+# Whether this kernel has a character device for each vfio device, and iommufd, which the broker prefers to groups.
+has_cdev() { [ -c /dev/iommu ] && [ -d /dev/vfio/devices ]; }
+# node_of NAME: the node by which the broker opens a device of the table.
+node_of() {
+    if has_cdev; then
+        lab_at=/sys/bus/pci/devices/$(address_of "$1")/vfio-dev
+        echo "/dev/vfio/devices/$(ls "$lab_at")"
+    else
+        echo "/dev/vfio/$(group_of "$1")"
+    fi
+}
+# opens_by_node PROCESS NAME: the process has opened the device by that node, and by no other way.
+opens_by_node() {
+    ls -l "/proc/$1/fd" >/tmp/opened
+    if has_cdev; then
+        grep -q -- "-> $(node_of "$2")\$" /tmp/opened && grep -q -- '-> /dev/iommu$' /tmp/opened && ! grep -Eq -- '-> (anon_inode:\[vfio-device\]|/dev/vfio/(vfio|[0-9]+))$' /tmp/opened
+    else
+        grep -q -- "-> $(node_of "$2")\$" /tmp/opened && ! grep -Eq -- '-> /dev/(iommu|vfio/devices/.*)$' /tmp/opened
+    fi || { cat /tmp/opened && false; }
+}
+
 # host REQUEST ARGUMENT...: asks the lab outside, prints its answer; fails when the host could not do it.
 #   host unplug NAME   asks the kernel through ACPI to let go of a device; it goes when its user has let go, which may take its time
 #   host plug NAME     puts it back; see plug

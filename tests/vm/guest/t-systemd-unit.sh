@@ -15,7 +15,6 @@ export BARBROKER_RUNTIME_DIR=$run
 property() { systemctl show -P "$1" "${2:-$unit}"; }
 is() { [ "$(property "$1")" = "$2" ]; }
 owner() { stat -c '%U:%G %a' "$1"; }
-node_of() { echo "/dev/vfio/$(group_of "$1")"; }
 is_ready() { barctl -o jsonl device list | grep "\"name\":\"$1\"" | grep -q '"state":"ready"'; }
 logged() { wait_until 20 "the journal to have $*" sh -c 'journalctl -q -o cat "$@" | grep -q .' -- "$@"; }
 
@@ -39,13 +38,16 @@ install_files() {
     ln -sf ../lib/barbroker/barctl /usr/bin/barctl
     sh /lab/systemd/install
     # Has udev read the rules now, when there is no such user yet.
-    udevadm trigger --subsystem-match=vfio --action=change --settle
+    udevadm trigger --subsystem-match=vfio --subsystem-match=vfio-dev --action=change --settle
     systemd-sysusers
     systemd-tmpfiles --create barbroker.conf
     # As docs/security.md says, for a device of vfio-pci that others have bound.
-    echo "SUBSYSTEM==\"vfio\", TEST==\"/sys/kernel/iommu_groups/\$kernel/devices/$(address_of edu0)\", OWNER=\"barbroker\", MODE=\"0600\"" >/etc/udev/rules.d/72-local.rules
+    cat >/etc/udev/rules.d/72-local.rules <<END
+SUBSYSTEM=="vfio", TEST=="/sys/kernel/iommu_groups/\$kernel/devices/$(address_of edu0)", OWNER="barbroker", MODE="0600"
+SUBSYSTEM=="vfio-dev", KERNELS=="$(address_of edu0)", OWNER="barbroker", MODE="0600"
+END
     udevadm control --reload
-    udevadm trigger --subsystem-match=vfio --action=add --settle
+    udevadm trigger --subsystem-match=vfio --subsystem-match=vfio-dev --action=add --settle
     systemctl daemon-reload
     for user in alice bob; do usermod -aG barbroker $user; done
     usermod -aG barbroker-admin olga

@@ -67,6 +67,7 @@ expect_grep "alice's fd is a vfio dmabuf" 'exp_name:.vfio_pci_core' /tmp/first.o
 expect_grep "of the size of her two ranges, out of order" 'size:.12288' /tmp/first.out
 expect_grep "which is what the broker told her" 'size 12288' /tmp/first.out
 expect_equal "only the broker holds the device file" "$broker" "$(holders "$shm0")"
+check "it has opened it by the interface of this kernel that it prefers" opens_by_node "$broker" shm0
 
 check_fails "an overlapping lease is refused" as alice barctl lease acquire -d shm0 -b 2 --range 0x1000+0x1000 --hold 1s
 expect_grep "the owner's lease is named" "held by lease $lease"

@@ -70,8 +70,8 @@ EOF
 # Only the modules that are asked for, decompressed, since that is slow in the guest.
 image_add_modules() {
     local root=$1 modules=$2 release=$3 file relative quiet=()
-    # Which has no more than debug.config says.
-    [[ $release != *-debug ]] || quiet=(--quiet)
+    # Which does not have all of them.
+    ! kernel_is_own "$release" || quiet=(--quiet)
     while read -r file; do
         relative=${file#"$modules"/}
         mkdir -p "$root/$(dirname "$relative")"

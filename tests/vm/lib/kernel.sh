@@ -6,14 +6,17 @@
 kernel_suite=trixie-backports
 kernel_keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
-# Which kernel is wanted: "" for the newest, a series such as 7.2 for the newest of it, "debug" for the newest that debug-kernel has built.
+# Which kernel is wanted: "" for the newest, a series such as 7.2 for the newest of it, "debug" or "cdev" for the newest of these that build-kernel has built.
 kernel_wanted=${BARBROKER_LAB_KERNEL:-}
+
+# kernel_is_own RELEASE-OR-KIND: one of those that the lab builds itself, with no more than kernels/*.config say.
+kernel_is_own() { [[ $1 =~ (^|-)(debug|cdev)$ ]]; }
 
 # A regular expression for releases that will do.
 kernel_pattern() {
     case $kernel_wanted in
         '') echo '7\.[0-9]+(\.[0-9]+)*\+deb[0-9]+-amd64' ;;
-        debug) echo '7\.[0-9]+(\.[0-9]+)*-debug' ;;
+        debug | cdev) echo "7\.[0-9]+(\.[0-9]+)*-$kernel_wanted" ;;
         *) echo "${kernel_wanted//./\\.}(\.[0-9]+)*\+deb[0-9]+-amd64" ;;
     esac
 }
@@ -105,6 +108,6 @@ kernel_store() {
 # kernel_ensure [refresh]: without it, a kernel in the cache is good enough and no network is needed.
 kernel_ensure() {
     [[ ${1:-} == refresh || -z $(kernel_cached) ]] || return 0
-    [[ $kernel_wanted != debug ]] || die "there is no debug kernel in the cache; to build one takes half an hour: $lab_home/debug-kernel"
+    ! kernel_is_own "$kernel_wanted" || die "there is no such kernel in the cache; to build it takes half an hour: $lab_home/build-kernel $kernel_wanted"
     kernel_fetch
 }

@@ -26,10 +26,10 @@ modules_chroot_build() {
     say "$chroot is in the cache after $((SECONDS - started)) s"
 }
 
-# modules_chroot_ensure RELEASE: sets $chroot to the name of one with the kernel's headers, and dkms (see dkms.sh), or for a debug kernel with what it takes to build that.
+# modules_chroot_ensure RELEASE: sets $chroot to the name of one with the kernel's headers, and dkms (see dkms.sh), or for a kernel of the lab's own with what it takes to build that.
 modules_chroot_ensure() {
     local release=$1 packages=("linux-headers-$1" dkms libc-bin)
-    [[ $release != *-debug ]] || packages=(bc bison flex gcc gzip kmod libc6-dev libelf-dev libssl-dev perl python3-minimal tar xz-utils)
+    ! kernel_is_own "$release" || packages=(bc bison flex gcc gzip kmod libc6-dev libelf-dev libssl-dev perl python3-minimal tar xz-utils)
     chroot=chroot-$(sha256sum <<<"${chroot_tools[*]} ${packages[*]}" | cut -c1-12)-$release
     [[ -d $lab_cache/$chroot ]] || locked chroot modules_chroot_build "$release" "${packages[@]}"
     touch "$lab_cache/$chroot"
