@@ -10,8 +10,14 @@ const string usage = """
            leaseprobe work DEVICE BYTES OPTION...        works in a lease of that size as the client library wants it: see Worker
            leaseprobe fleet DEVICE BAR COUNT BYTES TTL   works in so many leases at a time, with this TTL in seconds: see Fleet
            leaseprobe slot POOL [SLOT]                   takes a slot, says what is in it, fills it with other bytes and gives it back
+           leaseprobe health                             what a load balancer and a probe are told; ends with 0 if all say that the broker serves
     OPTION is ttl=, hang=, wait= (seconds), priority=, bar= or recall=acknowledge|release; RANGE is OFFSET+LENGTH, hexadecimal
     """;
+
+if (args is ["health"])
+{
+    return await Health.RunAsync();
+}
 
 try
 {

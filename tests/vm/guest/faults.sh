@@ -1,18 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=sh
 # What scripts share that kill the daemon under the real systemd and damage what it left for its next run: clients that hold leases of lease0, map them and write to them, faults, and what must be after
-# every fault. To be read after lab.sh; the script begins with start_serving.
+# every fault. To be read after lab.sh and systemd.sh; the script begins with start_serving.
 
 dir=/run/faults
 state=/var/lib/barbroker
 run=/run/barbroker
 holders="h1 h2 h3"
 
-# What a package does; and before each start a hook that a test puts a fault into. systemd is told not to mind so many starts.
-install_units() {
-    sh /lab/systemd/install && cp /lab/barbrokerd /lab/*.so /usr/sbin/ \
-        && systemd-sysusers && systemd-tmpfiles --create && udevadm control --reload && udevadm trigger --settle \
-        && mkdir -p /etc/systemd/system/barbrokerd.service.d && cat >/etc/systemd/system/barbrokerd.service.d/fault.conf <<'END' && systemctl daemon-reload && systemctl enable barbrokerd.service
+# Before each start a hook that a test puts a fault into. systemd is told not to mind so many starts.
+install_hook() {
+    mkdir -p /etc/systemd/system/barbrokerd.service.d && cat >/etc/systemd/system/barbrokerd.service.d/fault.conf <<'END' && systemctl daemon-reload && systemctl enable barbrokerd.service
 [Unit]
 StartLimitIntervalSec=0
 
@@ -25,14 +23,12 @@ configure() {
     mkdir -p /etc/barbroker
     cat >/etc/barbroker/broker.json <<END
 {
-  "leases": { "maxTtl": "30m", "defaultTtl": "10m" },
+  "leases": { "maxTtl": "4h" },
   "devices": [ { "name": "lease0", "kind": "vfio", "address": "$(address_of lease0)" } ]
 }
 END
 }
-device_is() { barctl -o jsonl device list | grep "\"name\":\"$1\"" | grep -q "\"state\":\"$2\""; }
-main_pid() { systemctl show -p MainPID --value barbrokerd; }
-is_new() { test "$(main_pid)" != "$1" && systemctl -q is-active barbrokerd; }
+is_new() { test "$(main_pid)" != "$1" && is_active barbrokerd; }
 # What the daemon of now has said.
 said() { journalctl -q -o cat "_PID=$(main_pid)" --no-pager; }
 has_said() { said | grep -Eq -- "$1"; }
@@ -40,11 +36,12 @@ has_said() { said | grep -Eq -- "$1"; }
 lists() { grep -q "\"id\":\"$(cat "$dir/$1.lease")\".*\"state\":\"active\"" $dir/list; }
 
 # ---- Holders: commands of barctl run that map their lease and ignore that it is lost (see native/hold.h). The n-th one has the n-th 64 KiB, and two ranges there.
+# With so long a TTL they are not renewed here, and keep the deadlines that they have.
 place() { echo $((${1#h} * 65536)); }
 hold() {
     rm -f "$dir/$1".*
     mkfifo "$dir/$1.in" "$dir/$1.out"
-    barctl run --on-lost ignore -d lease0 --bar 2 --range "$(place "$1")+0x2000" --range "$(($(place "$1") + 0x8000))+0x1000" -- \
+    barctl run --ttl 4h --on-lost ignore -d lease0 --bar 2 --range "$(place "$1")+0x2000" --range "$(($(place "$1") + 0x8000))+0x1000" -- \
         sh -c "echo \$BARBROKER_LEASE >$dir/$1.lease; exec matrixhold $dir $1 client" >"$dir/$1.log" 2>&1 </dev/null &
     echo $! >"$dir/$1.pid"
     hear "$1"
@@ -107,9 +104,20 @@ serves() {
     check "$1: a new lease is granted" barctl run -d lease0 --bar 2 --range 0x2000000+0x10000 -- true
 }
 
+# well NAME: it is live and ready, and the doctor finds nothing to mend.
+well() { check "$1: it is healthy, and the doctor finds nothing" wait_until 60 "it" is_healthy || is_healthy; }
+# ill NAME CHECK REGEX: the doctor finds this to mend.
+ill() {
+    check_status "$1: the doctor finds something to mend" 1 timeout 60 barctl -o jsonl doctor
+    expect_grep "$1: and that is it" "\"check\":\"$2\",\"result\":\"fail\".*$3"
+}
+# can_serve NAME: whatever else is wrong, leases can be granted and revoked.
+can_serve() { check "$1: by readiness and grpc.health.v1 it serves" leaseprobe health; }
+
 # fault NAME: the daemon is killed; what comes by standard input is done before the next one starts.
 fault() {
     hold_all
+    terms $dir/before
     { echo ". $dir/tools" && cat; } >$dir/fault
     old=$(main_pid)
     kill -9 "$old"
@@ -120,13 +128,17 @@ fault() {
 }
 
 all_end() { consistent "$1" && expect_equal "$1: no lease is believed" 0 "$went_on"; }
-all_go_on() { consistent "$1" && expect_equal "$1: all leases go on" "$(echo $holders | wc -w)" "$went_on"; }
+all_go_on() {
+    consistent "$1" && expect_equal "$1: all leases go on" "$(echo $holders | wc -w)" "$went_on"
+    terms $dir/after
+    check "$1: with their ids, epochs and deadlines" same_terms $dir/before $dir/after
+}
 
 # The units, the configuration, the daemon; and $dir/tools, which a fault may use.
 start_serving() {
     mkdir -p $dir
     cat >$dir/tools <<END
-PATH=/host/bin:\$PATH state=$state run=$run
+PATH=/host/bin:/lab:\$PATH state=$state run=$run
 # outside COMMAND...: in no name space and no control group of the unit, which may use no disk.
 outside() { sh -c 'echo \$\$ >/sys/fs/cgroup/init.scope/cgroup.procs && exec nsenter -t 1 -m -- "\$@"' - "\$@"; }
 # random SEED: a number from 0 to a million, the same one for the same seed.
@@ -141,6 +153,7 @@ pick() {
 }
 END
     check "the units are installed" install_units
+    check "and a hook for faults" install_hook
     configure
     systemctl enable -q barbrokerd.socket barbrokerd-fd.socket barbrokerd-admin.socket
     systemctl start barbrokerd.socket barbrokerd-fd.socket barbrokerd-admin.socket barbrokerd

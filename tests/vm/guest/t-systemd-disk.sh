@@ -5,8 +5,9 @@
 # lab: reboots
 # shellcheck source=/dev/null
 . lab.sh
+. systemd.sh
 . faults.sh
-needs barbrokerd barctl matrixhold
+needs barbrokerd barctl leaseprobe matrixhold
 
 # ---- After the reboot, see the end.
 if [ -e /var/lib/lab-rebooted ]; then
@@ -26,6 +27,7 @@ if [ -e /var/lib/lab-rebooted ]; then
     expect_equal "reboot: all leases from before have ended, with BROKER_RESTART" "$(wc -w </var/lib/lab-leases)" "$ended"
     expect_grep "reboot: and the record says why" 'the machine was restarted' /tmp/ended
     expect_equal "reboot: nothing was kept" 0 "$(said | grep -c 'not believed')"
+    well reboot
     check "reboot: a new lease is granted" barctl run -d lease0 --bar 2 --range 0x10000+0x1000 -- true
     done_testing
 fi
@@ -62,14 +64,19 @@ dd if=/dev/zero of=$state/filler bs=4096 status=none 2>/dev/null
 grants "the disk gets full"
 check "the disk gets full: barctl status says so" wait_until 60 "it" grants_and_warns
 check "the disk gets full: so does the log" has_said 'cannot be used: the disk is full'
+ill "the disk gets full" journal 'is not written: the disk is full'
+can_serve "the disk gets full"
 consistent "the disk gets full"
 fault "started on a full disk" <<END
 END
 all_go_on "started on a full disk"
 grants "started on a full disk"
 check "started on a full disk: barctl status says so" wait_until 60 "it" warns 'is not written: the disk is full'
+ill "started on a full disk" journal 'is not written: the disk is full'
+can_serve "started on a full disk"
 rm $state/filler
 check "there is room again: nothing is amiss" wait_until 60 "the journal" is_quiet
+well "there is room again"
 
 # As the kernel does it when a disk fails.
 hold_all
@@ -77,17 +84,22 @@ check "the disk has an error" sh -c 'echo 1 >/sys/fs/ext4/nvme0n1/trigger_fs_err
 check_fails "and is read-only by that" touch $state/it
 grants "the disk is read-only"
 check "the disk is read-only: barctl status says so" wait_until 60 "it" warns 'is not written: .*[Rr]ead-only'
+ill "the disk is read-only" journal 'is not written: .*[Rr]ead-only'
+can_serve "the disk is read-only"
 consistent "the disk is read-only"
 fault "started on a disk that is read-only" <<END
 END
 all_go_on "started on a disk that is read-only"
 grants "started on a disk that is read-only"
 check "started on a disk that is read-only: barctl status says so" wait_until 60 "it" warns 'is not written: .*[Rr]ead-only'
+ill "started on a disk that is read-only" journal 'is not written: .*[Rr]ead-only'
+can_serve "started on a disk that is read-only"
 fault "a good disk again" <<END
 outside sh -c 'mkdir /run/now && cp -a $state/. /run/now/ && umount -l $state && rm -f $state/journal* && cp -a /run/now/. $state/'
 END
 all_go_on "a good disk again"
 check "a good disk again: nothing is amiss" wait_until 60 "the journal" is_quiet
+well "a good disk again"
 barctl -o jsonl history -l "$(cat $dir/h1.lease)" >$dir/history
 expect_grep "a good disk again: the history has the leases" '"kind": ?"granted"' $dir/history
 serves "a good disk again"

@@ -26,7 +26,7 @@ else
 fi
 cat >/etc/barbroker/broker.json <<END
 {
-  "leases": { "maxTtl": "10m" },
+  "leases": { "maxTtl": "4h" },
   "limits": { "leasesPerUid": 20000 },
   "devices": [
     $(entry_of lease0),
@@ -34,7 +34,6 @@ cat >/etc/barbroker/broker.json <<END
   ]
 }
 END
-fixed() { barctl -o jsonl lease list | sed -n 's/.*"id":"\([^"]*\)".*"epoch":\([0-9]*\).*/\1 \2/p' | sort; }
 more_reports() { test "$(grep -c '^report' "$dir/out")" -gt "$1"; }
 report() {
     before=$(grep -c '^report' "$dir/out")
@@ -85,6 +84,7 @@ survives() {
     name=$1 floor=$2
     shift 2
     report >/dev/null
+    terms $dir/before
     old=$(main_pid)
     forget_starts
     "$@" >$dir/command.out 2>&1 || fail "$name" "the command failed" $dir/command.out
@@ -99,8 +99,10 @@ survives() {
     [ -z "$most" ] || check "$name: at most $most ms without an answer" test "$silence" -le "$most"
     expect_equal "$name: nothing is lost, nothing foreign is in the memory" "0 0" "$3 $4"
     expect_equal "$name: no call of the client failed" 0 "$5"
-    fixed >"$dir/after"
-    check "$name: the same leases and epochs" cmp "$dir/before" "$dir/after"
+    terms $dir/after
+    check "$name: the same leases, epochs and deadlines" same_terms $dir/before $dir/after
+    in_container || check "$name: the device is open by the node of before" opens_by_node "$(main_pid)" lease0
+    check "$name: it is healthy, and the doctor finds nothing" is_healthy
 }
 
 systemctl start barbrokerd.socket barbrokerd-fd.socket barbrokerd-admin.socket barbrokerd
@@ -108,12 +110,13 @@ check "the devices are ready" wait_until 120 "lease0" device_is lease0 ready || 
 mkfifo $dir/in
 # Of each lease a process has the buffer, and what its bytes are copied through.
 ulimit -n 16384
-leaseprobe fleet lease0 2 "$leases" 4096 600 <$dir/in >$dir/out 2>&1 &
+# With so long a TTL they are not renewed here, and keep the deadlines that they have.
+leaseprobe fleet lease0 2 "$leases" 4096 14400 <$dir/in >$dir/out 2>&1 &
 fleet=$!
 exec 9>$dir/in
 wait_until 1500 "the fleet" is_ready
 check "a client has $leases leases" grep -q "^ready $leases" $dir/out || { cat "$dir/out"; done_testing; exit 1; }
-fixed >$dir/before
+terms $dir/before
 expect_equal "the broker knows them" "$leases" "$(wc -l <$dir/before)"
 echo "# after $(cut -d' ' -f1 /proc/uptime) s, in the store: $(stored)"
 check "the store has more than the leases" test "$(stored)" -gt "$leases"
@@ -131,6 +134,24 @@ survives "systemctl restart" "$floor_restart" systemctl restart barbrokerd
 [ "${2:-}" != upgrade ] || survives "upgrade of the package" "$floor_restart" install_package $packages/barbroker-next.deb
 survives "SIGKILL" "$floor_kill" systemctl kill -s KILL barbrokerd
 survives "watchdog" "$floor_abort" systemctl kill -s STOP barbrokerd
+
+# ---- A deadline that a renewal has moved. The client renews after a third of the TTL: right after it has, a restart is over before it does so again.
+ttl=360
+! in_container || ttl=30
+terms_of() { terms $dir/all && grep "^$1 " $dir/all >"$2" && cp $dir/all.asked "$2.asked"; }
+was_renewed() { terms_of "$1" $dir/before && awk '{ exit !($3 > '$ttl' + 1) }' $dir/before; }
+leaseprobe work lease1 4096 bar=2 ttl=$ttl >$dir/work.out 2>&1 &
+worker=$!
+check "another client has a lease" wait_until 120 "the lease" grep -q '^leased ' $dir/work.out || cat $dir/work.out
+renewed=$(sed -n 's/^leased //p' $dir/work.out)
+check "it is renewed" wait_until $ttl "the renewal of $renewed" was_renewed "$renewed"
+old=$(main_pid)
+forget_starts
+kill -9 "$old"
+check "renewed: another one runs" await_new "$old"
+terms_of "$renewed" $dir/after
+check "renewed: the deadline is the one of the renewal" same_terms $dir/before $dir/after
+kill $worker
 
 # ---- Without its journal nothing is believed.
 old=$(main_pid)
