@@ -40,22 +40,26 @@ internal static class VfioAdvice
     public static IOException NotViable(PciNode device)
     {
         var neighbours = device.Neighbours();
-        var blockers = neighbours.Where(static neighbour => neighbour.BlocksGroup).ToList();
+        string others = neighbours.Length == 0 ? "it has no other devices" : $"its other devices are {string.Join(", ", neighbours)}";
+        return Blocked(device)
+            ?? new IOException($"{device.Address} cannot be opened: the kernel says that IOMMU group {device.Group} is in use by a driver of its own; {others}.");
+    }
+
+    /// <summary>For a group of which others have devices; null: none have.</summary>
+    public static IOException? Blocked(PciNode device)
+    {
+        var neighbours = device.Neighbours();
         string group = $"IOMMU group {device.Group}";
-        if (blockers.Count == 0 && neighbours.SelectMany(static neighbour => FileHolder.OfVfioDevice(neighbour.RealPath)).ToList() is [var holder, ..])
+        if (neighbours.Where(static neighbour => neighbour.BlocksGroup).ToList() is { Count: > 0 } blockers)
         {
-            return new IOException($"{device.Address} cannot be opened: {group} is in use by {holder}, which has {Path.GetFileName(holder.File)} open; only one process can have devices of a group.");
+            return new IOException(
+                $"{device.Address} cannot be opened: {group} also holds {string.Join(", ", blockers)}, and all devices of a group must be out of other drivers' hands. "
+                + $"Give up that device, too: `barctl device bind {string.Join(' ', blockers.Select(static blocker => blocker.Address))}` - or put the card into a slot with a group of its own.");
         }
 
-        if (blockers.Count == 0)
-        {
-            string others = neighbours.Length == 0 ? "it has no other devices" : $"its other devices are {string.Join(", ", neighbours)}";
-            return new IOException($"{device.Address} cannot be opened: the kernel says that {group} is in use by a driver of its own; {others}.");
-        }
-
-        return new IOException(
-            $"{device.Address} cannot be opened: {group} also holds {string.Join(", ", blockers)}, and all devices of a group must be out of other drivers' hands. "
-            + $"Give up that device, too: `barctl device bind {string.Join(' ', blockers.Select(static blocker => blocker.Address))}` - or put the card into a slot with a group of its own.");
+        return neighbours.SelectMany(static neighbour => FileHolder.OfVfioDevice(neighbour.RealPath)).FirstOrDefault() is { } holder
+            ? new IOException($"{device.Address} cannot be opened: {group} is in use by {holder}, which has {Path.GetFileName(holder.File)} of it open; only one process can have devices of a group.")
+            : null;
     }
 
     /// <summary>For a node in /dev that did not open.</summary>
