@@ -108,7 +108,7 @@ internal sealed class Commands : IDisposable
     {
         foreach (var entry in new DirectoryInfo("/proc/self/fd").GetFiles())
         {
-            if (entry.LinkTarget is { } target && target.Contains("vfio-device", StringComparison.Ordinal))
+            if (entry.LinkTarget is { } target && (target == "anon_inode:[vfio-device]" || target.Contains("vfio/devices/", StringComparison.Ordinal)))
             {
                 using var borrowed = new FileDescriptor(Number(entry.Name));
                 _held.Add(borrowed.Duplicate());

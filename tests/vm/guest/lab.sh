@@ -150,14 +150,17 @@ node_of() {
         echo "/dev/vfio/$(group_of "$1")"
     fi
 }
-# opens_by_node PROCESS NAME: the process has opened the device by that node, and by no other way.
+# opens_by_node PROCESS NAME: the process has opened the device by that node, and by no other way. After a restart under systemd, /dev is not in the names of files: they were opened in a mount namespace that is gone.
 opens_by_node() {
-    ls -l "/proc/$1/fd" >/tmp/opened
+    # shellcheck disable=SC2012 # where links lead to, which find of busybox does not tell
+    ls -l "/proc/$1/fd" | sed -n 's|.* -> \(/dev\)\{0,1\}\(/vfio/.*\)|\2|p; s|.* -> \(/dev\)\{0,1\}\(/iommu\)$|\2|p; s|.* -> \(anon_inode:.vfio-device.\)$|\1|p' >/tmp/opened
+    lab_node=$(node_of "$2")
+    lab_other='^/(iommu|vfio/devices/.*)$'
     if has_cdev; then
-        grep -q -- "-> $(node_of "$2")\$" /tmp/opened && grep -q -- '-> /dev/iommu$' /tmp/opened && ! grep -Eq -- '-> (anon_inode:\[vfio-device\]|/dev/vfio/(vfio|[0-9]+))$' /tmp/opened
-    else
-        grep -q -- "-> $(node_of "$2")\$" /tmp/opened && ! grep -Eq -- '-> /dev/(iommu|vfio/devices/.*)$' /tmp/opened
-    fi || { cat /tmp/opened && false; }
+        lab_other='^(anon_inode:.*|/vfio/(vfio|[0-9]+))$'
+        grep -qx /iommu /tmp/opened || { cat /tmp/opened && return 1; }
+    fi
+    if ! grep -qxF "${lab_node#/dev}" /tmp/opened || grep -Eq "$lab_other" /tmp/opened; then cat /tmp/opened && return 1; fi
 }
 
 # host REQUEST ARGUMENT...: asks the lab outside, prints its answer; fails when the host could not do it.
