@@ -10,16 +10,13 @@ namespace BarBroker.Client;
 
 internal sealed partial class FdChannel
 {
-    /// <summary>The most lease ids of a follow.</summary>
-    public const int MaxFollowed = 256;
-
     /// <summary>The follow that waits for its answer; changed under the gate.</summary>
     private TaskCompletionSource<IReadOnlyList<FollowResult>>? _follow;
 
     /// <summary>
     /// Asks for the notices of leases that came over another connection, and waits for the answer; however long, as a broker that is about to start answers later. One at a time.
     /// </summary>
-    /// <param name="leaseIds">At most <see cref="MaxFollowed"/>.</param>
+    /// <param name="leaseIds">At most <see cref="FdChannelLimits.MaxFollowed"/>.</param>
     /// <returns>One for each id.</returns>
     /// <exception cref="BrokerUnavailableException">The connection broke. Where the broker refused the request itself, that is the inner exception.</exception>
     public async Task<IReadOnlyList<FollowResult>> FollowAsync(IReadOnlyCollection<string> leaseIds, CancellationToken cancellation)

@@ -80,7 +80,7 @@ internal sealed class LeaseFollower : IAsyncDisposable
         try
         {
             var channel = await _connect(_stop.Token).ConfigureAwait(false);
-            foreach (var leases in _table.Leases.Where(lease => lease.IsLive && lease.Channel != channel).Chunk(FdChannel.MaxFollowed))
+            foreach (var leases in _table.Leases.Where(lease => lease.IsLive && lease.Channel != channel).Chunk(V1.FdChannelLimits.MaxFollowed))
             {
                 await FollowAsync(channel, leases).ConfigureAwait(false);
             }

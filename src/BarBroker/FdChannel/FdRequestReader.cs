@@ -11,9 +11,6 @@ namespace BarBroker.FdChannel;
 /// <summary>Packets as requests. What is wrong with one that cannot be answered otherwise is the end of its connection.</summary>
 internal static class FdRequestReader
 {
-    /// <summary>Leases of one follow.</summary>
-    public const int MaxFollowed = 256;
-
     /// <param name="data">The packet's bytes.</param>
     /// <param name="limit">The length of the buffer that it was received in.</param>
     public static bool TryRead(ReceivedPacket packet, ReadOnlySpan<byte> data, int limit, [NotNullWhen(true)] out FdRequest? request, out string fault)
@@ -46,8 +43,8 @@ internal static class FdRequestReader
             FdRequest.RequestOneofCase.None => "the FdRequest has no request that this broker knows",
             FdRequest.RequestOneofCase.Acquire when request.Acquire.RequestId.Length is 0 or > AcquireValidator.MaxRequestId =>
                 $"an acquire on this socket has a request_id of 1 to {AcquireValidator.MaxRequestId} characters, because its answer is known by it; this one has {request.Acquire.RequestId.Length}",
-            FdRequest.RequestOneofCase.Follow when request.Follow.LeaseIds.Count is 0 or > MaxFollowed =>
-                $"a follow has 1 to {MaxFollowed} lease ids; this one has {request.Follow.LeaseIds.Count}",
+            FdRequest.RequestOneofCase.Follow when request.Follow.LeaseIds.Count is 0 or > FdChannelLimits.MaxFollowed =>
+                $"a follow has 1 to {FdChannelLimits.MaxFollowed} lease ids; this one has {request.Follow.LeaseIds.Count}",
             _ => "",
         };
         return fault.Length == 0;
