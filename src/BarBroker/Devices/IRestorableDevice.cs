@@ -9,7 +9,7 @@ namespace BarBroker.Devices;
 /// <summary>A device that stays open without its broker, because somebody else keeps its descriptors, and that another run can take up as it is. By the same thread as all else of it.</summary>
 internal interface IRestorableDevice : IBarDevice
 {
-    /// <summary>What has to be kept now, so that it can be taken up.</summary>
+    /// <summary>What has to be kept now, so that it can be taken up. None: it is not open.</summary>
     ImmutableArray<KeptFile> KeptFiles { get; }
 
     /// <summary>Whether it has a use for what is kept in this role of several devices.</summary>
@@ -17,7 +17,7 @@ internal interface IRestorableDevice : IBarDevice
 
     /// <summary>In the place of <see cref="IBarDevice.Open"/>: takes up what was kept. On any failure nothing of it is open here.</summary>
     /// <param name="files">Named by their roles. Owned by the device from now on, whatever comes of it.</param>
-    /// <param name="shared">Of several devices, named by their roles. What is of use is duplicated.</param>
+    /// <param name="shared">Of several devices, named by their roles. What is of use is duplicated; the caller closes them.</param>
     /// <exception cref="IOException">They are not what they should be.</exception>
     void Restore(ImmutableArray<PassedDescriptor> files, ImmutableArray<PassedDescriptor> shared);
 

@@ -88,11 +88,15 @@ internal sealed partial class LeaseManager : IAsyncDisposable
             worker.Keeper = keeper;
     }
 
-    /// <summary>Whether a device has a use for what is kept by this name of several of them.</summary>
-    public bool Shares(string name) => Array.Exists(_workers, worker => worker.Shares(name));
+    /// <summary>Whether the device has a use for what is kept by this name of several of them.</summary>
+    public bool Shares(string device, string name) => Array.Exists(_workers, worker => worker.Device == device && worker.Shares(name));
 
-    /// <summary>What an earlier run has left of a device is taken up by <see cref="Start"/>, before the device's first open is said to be over.</summary>
-    public void Inherit(string device, KeptDevice kept) => _book.Inherit(device, kept);
+    /// <summary>What an earlier run has left of a device is taken up by <see cref="Start"/>, before the device's first open is said to be over. To be called before, for each device that something is left of.</summary>
+    public void Inherit(string device, KeptDevice kept)
+    {
+        Array.Find(_workers, worker => worker.Device == device)!.Inherit(kept);
+        _book.Inherit(device, kept);
+    }
 
     /// <summary>Leases of an earlier run that are neither taken up nor proven to be over, by their epochs.</summary>
     public ImmutableHashSet<ulong> Unaccounted() => _book.Unaccounted();

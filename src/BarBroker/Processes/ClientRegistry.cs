@@ -90,6 +90,11 @@ internal sealed class ClientRegistry : ILeaseObserver, IDisposable
         var process = Find(owner, kept);
         if (process is null)
         {
+            if (kept is not null)
+            {
+                _keeper?.Drop(KeptName.OfClient(owner.Process));
+            }
+
             _exited(owner);
             return owner;
         }
@@ -99,6 +104,11 @@ internal sealed class ClientRegistry : ILeaseObserver, IDisposable
         lock (_gate)
         {
             client = new ClientProcess(++_lastKey, ClientIdentity.Of(owner), owner, process) { References = leases, IsKept = kept is not null };
+            if (client.IsKept)
+            {
+                _keeper?.Join(KeptName.OfClient(owner.Process));
+            }
+
             Add(client);
         }
 
@@ -245,6 +255,7 @@ internal sealed class ClientRegistry : ILeaseObserver, IDisposable
         }
     }
 
+    /// <summary>The same process may have come again meanwhile, as another client, and be kept for that one: whoever keeps counts them.</summary>
     private void Drop(ClientProcess client)
     {
         if (client.IsKept)

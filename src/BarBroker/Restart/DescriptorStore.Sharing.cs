@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 
+using BarBroker.Leases;
 using BarBroker.Linux;
 
 namespace BarBroker.Restart;
 
 /// <content>
-/// What several devices have in common is stored once, by one name, and forgotten when the last of them has dropped it. The manager does what it is told in the order in which it is told, and takes no file
-/// twice; so whoever stores one waits until it has been told to forget what was there by that name before, or it would forget the new one, too. Nobody waits for anything else.
+/// Names that several keep: what devices have in common, and a process that is forgotten while it connects again. They are forgotten when the last of them has dropped them. The manager does what it is told in
+/// the order in which it is told, and takes no file twice; so whoever stores something waits until it has been told to forget what was there by that name before, or it would forget the new one, too. Nobody
+/// waits for anything else.
 /// </content>
 internal sealed partial class DescriptorStore
 {
-    private readonly Dictionary<string, SharedUse> _uses = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, NameUse> _uses = new(StringComparer.Ordinal);
 
     public void Join(string name)
     {
@@ -20,7 +22,7 @@ internal sealed partial class DescriptorStore
         }
     }
 
-    private bool KeepShared(string name, ReadOnlySpan<FileDescriptor> files)
+    private bool KeepForOneMore(string name, ReadOnlySpan<FileDescriptor> files)
     {
         while (true)
         {
@@ -30,10 +32,12 @@ internal sealed partial class DescriptorStore
                 var use = UseOf(name);
                 if (use.Forgetting is null)
                 {
-                    if (!_kept.ContainsKey(name))
+                    // What is shared is the same file each time. A process has a new pidfd each time.
+                    if (!KeptName.IsShared(name) || !_kept.ContainsKey(name))
                     {
                         if (!HasRoom(name, files.Length))
                         {
+                            ForgetUnused(name, use);
                             return false;
                         }
 
@@ -60,12 +64,12 @@ internal sealed partial class DescriptorStore
         {
             if (!isStored)
             {
-                DropShared(name);
+                DropForOne(name);
             }
         }
     }
 
-    private void DropShared(string name)
+    private void DropForOne(string name)
     {
         TaskCompletionSource forgetting;
         lock (_gate)
@@ -95,10 +99,21 @@ internal sealed partial class DescriptorStore
         forgetting.SetResult();
     }
 
-    /// <summary>Under the lock.</summary>
-    private SharedUse UseOf(string name) => _uses.TryGetValue(name, out var use) ? use : _uses[name] = new SharedUse();
+    private static bool IsOfSeveral(string name) => KeptName.IsShared(name) || KeptName.IsClient(name);
 
-    private sealed class SharedUse
+    /// <summary>Under the lock.</summary>
+    private void ForgetUnused(string name, NameUse use)
+    {
+        if (use.Users == 0)
+        {
+            _uses.Remove(name);
+        }
+    }
+
+    /// <summary>Under the lock.</summary>
+    private NameUse UseOf(string name) => _uses.TryGetValue(name, out var use) ? use : _uses[name] = new NameUse();
+
+    private sealed class NameUse
     {
         public int Users { get; set; }
 

@@ -8,7 +8,7 @@ using BarBroker.Linux.ServiceManager;
 namespace BarBroker.Restart;
 
 /// <summary>The service manager's store of descriptors (sd_pid_notify_with_fds(3), FDSTORE=1). It answers nothing, so what is in it is counted here.</summary>
-internal sealed class DescriptorStore : IDescriptorKeeper
+internal sealed partial class DescriptorStore : IDescriptorKeeper
 {
     /// <summary>The kernel takes 128 KiB for one variable of the environment (MAX_ARG_STRLEN), and all names are in LISTEN_FDNAMES: with more, the next run could not be executed. Sockets have names, too.</summary>
     public const int MaxNameBytes = 120 * 1024;
@@ -72,56 +72,51 @@ internal sealed class DescriptorStore : IDescriptorKeeper
 
     public bool Keep(string name, ReadOnlySpan<FileDescriptor> files)
     {
+        if (IsOfSeveral(name))
+        {
+            return KeepForOneMore(name, files);
+        }
+
         lock (_gate)
         {
-            if (_files + files.Length > Capacity || _nameBytes + (files.Length * (name.Length + 1)) > MaxNameBytes)
+            if (!HasRoom(name, files.Length))
             {
-                if (!_isFullTold)
-                {
-                    _isFullTold = true;
-                    RestartLog.StoreFull(_log, _files, Capacity);
-                }
-
-                _metrics.Full(files.Length);
                 return false;
             }
 
             Add(name, files.Length);
         }
 
+        bool isStored = false;
         try
         {
-            _manager.Store(name, files);
-            return true;
+            return isStored = TryStore(name, files);
         }
-        catch (IOException exception)
+        finally
         {
-            Uncount(name, files.Length);
-            _metrics.NotStored(files.Length);
-            RestartLog.NotStored(_log, name, exception);
-            return false;
-        }
-        catch (ObjectDisposedException)
-        {
-            Uncount(name, files.Length);
-            throw;
+            if (!isStored)
+            {
+                lock (_gate)
+                {
+                    Add(name, -files.Length);
+                }
+            }
         }
     }
 
     public void Drop(string name)
     {
-        try
+        if (IsOfSeveral(name))
         {
-            _manager.Forget(name);
+            DropForOne(name);
+        }
+        else if (TryForget(name))
+        {
             lock (_gate)
             {
                 Add(name, -_kept.GetValueOrDefault(name));
                 _isFullTold = false;
             }
-        }
-        catch (Exception exception) when (exception is IOException or ArgumentException)
-        {
-            RestartLog.NotForgotten(_log, name, exception);
         }
     }
 
@@ -140,14 +135,55 @@ internal sealed class DescriptorStore : IDescriptorKeeper
         }
     }
 
-    private void Uncount(string name, int files)
+    /// <summary>Under the lock. Says so where there is none.</summary>
+    private bool HasRoom(string name, int files)
     {
-        lock (_gate)
+        if (_files + files <= Capacity && _nameBytes + (files * (name.Length + 1)) <= MaxNameBytes)
         {
-            Add(name, -files);
+            return true;
+        }
+
+        if (!_isFullTold)
+        {
+            _isFullTold = true;
+            RestartLog.StoreFull(_log, _files, Capacity);
+        }
+
+        _metrics.Full(files);
+        return false;
+    }
+
+    /// <exception cref="ObjectDisposedException">One of them is closed.</exception>
+    private bool TryStore(string name, ReadOnlySpan<FileDescriptor> files)
+    {
+        try
+        {
+            _manager.Store(name, files);
+            return true;
+        }
+        catch (IOException exception)
+        {
+            _metrics.NotStored(files.Length);
+            RestartLog.NotStored(_log, name, exception);
+            return false;
         }
     }
 
+    private bool TryForget(string name)
+    {
+        try
+        {
+            _manager.Forget(name);
+            return true;
+        }
+        catch (Exception exception) when (exception is IOException or ArgumentException)
+        {
+            RestartLog.NotForgotten(_log, name, exception);
+            return false;
+        }
+    }
+
+    /// <summary>Under the lock.</summary>
     private void Add(string name, int files)
     {
         int count = _kept.GetValueOrDefault(name) + files;

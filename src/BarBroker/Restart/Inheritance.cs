@@ -119,7 +119,7 @@ internal sealed class Inheritance
             earlier = new EarlierLeases([], "it was not read in time") { BootId = "" };
         }
 
-        _plan = RestorePlan.Make(_passed, board, earlier, _doubt, devices, registry.Restored);
+        _plan = RestorePlan.Make(_passed, board, earlier, _doubt, devices, leases.Shares, registry.Restored);
         _passed.Clear();
         foreach (var (device, kept) in _plan.Devices)
         {
@@ -130,8 +130,6 @@ internal sealed class Inheritance
 
             leases.Inherit(device, kept);
         }
-
-        _plan.GiveUpShared(leases.Shares);
 
         CloseUnused(_plan);
     }
@@ -146,11 +144,6 @@ internal sealed class Inheritance
         var known = leases.List(LeaseFilter.All with { IncludeEnded = true });
         int live = known.Count(static lease => lease.State is LeaseState.Granted or LeaseState.Active or LeaseState.Recalled);
         _metrics.TakenUp(live, known.Length - live);
-        foreach (var file in _plan?.Shared ?? [])
-        {
-            file.File.Dispose();
-        }
-
         Board?.BeginAnew();
         if (IsRestoring)
         {
@@ -230,10 +223,11 @@ internal sealed class Inheritance
     private void CloseUnused(RestorePlan plan)
     {
         var used = plan.UsedNames;
+        bool wasDevice = false;
         foreach (var file in plan.Unused)
         {
             // Those of leases and clients that have ended are left behind where the broker was killed between the end and letting go.
-            if (!KeptName.IsLease(file.Name) && !KeptName.IsClient(file.Name))
+            if (!KeptName.IsLease(file.Name) && !KeptName.IsClient(file.Name) && !used.Contains(file.Name))
             {
                 RestartLog.Unknown(_log, file.Name);
             }
@@ -242,7 +236,14 @@ internal sealed class Inheritance
             if (!used.Contains(file.Name))
             {
                 _store!.Drop(file.Name);
+                wasDevice |= KeptName.TryDevice(file.Name, out _, out _, out _);
             }
+        }
+
+        if (wasDevice)
+        {
+            // The leases of a device that is not configured any more end by this, and their records are told so later.
+            _store!.Settle();
         }
     }
 }

@@ -26,21 +26,25 @@ internal sealed class RestorePlan
     /// <summary>By name, those that there is something of.</summary>
     public ImmutableDictionary<string, KeptDevice> Devices { get; private set; } = ImmutableDictionary<string, KeptDevice>.Empty;
 
-    /// <summary>To be closed, and not kept any more: what belongs to nothing.</summary>
+    /// <summary>To be closed, and, unless its name is one of <see cref="UsedNames"/>, not kept any more: what belongs to nothing, and what was duplicated for those it belongs to.</summary>
     public IReadOnlyList<PassedDescriptor> Unused => _unused;
 
     /// <summary>By which something is kept that is not to be let go.</summary>
     public HashSet<string> UsedNames { get; } = new(StringComparer.Ordinal);
 
-    /// <summary>To be closed when all devices are taken up.</summary>
-    public IReadOnlyList<PassedDescriptor> Shared => _shared;
-
     /// <param name="passed">Without the board.</param>
     /// <param name="doubt">Why nothing is to be believed; empty: it may be.</param>
     /// <param name="devices">The names that are configured.</param>
+    /// <param name="shares">Whether the device, the first, has a use for what is kept by that name of several.</param>
     /// <param name="owner">The process, by what was written down of it, its pidfd if one was kept, and how many leases it has.</param>
     public static RestorePlan Make(
-        IReadOnlyList<PassedDescriptor> passed, IReadOnlyList<BoardEntry> board, EarlierLeases earlier, string doubt, IReadOnlyCollection<string> devices, Func<LeaseOwner, FileDescriptor?, int, LeaseOwner> owner)
+        IReadOnlyList<PassedDescriptor> passed,
+        IReadOnlyList<BoardEntry> board,
+        EarlierLeases earlier,
+        string doubt,
+        IReadOnlyCollection<string> devices,
+        Func<string, string, bool> shares,
+        Func<LeaseOwner, FileDescriptor?, int, LeaseOwner> owner)
     {
         var plan = new RestorePlan();
         foreach (string device in devices)
@@ -59,15 +63,16 @@ internal sealed class RestorePlan
             plan._unused.Add(new PassedDescriptor(name, file));
         }
 
-        plan.Devices = plan._parts.Where(static part => part.Value.IsSomething).ToImmutableDictionary(static part => part.Key, part => part.Value.ToDevice([.. plan._shared]));
+        plan.Devices = plan._parts.Where(static part => part.Value.IsSomething).ToImmutableDictionary(static part => part.Key, part => part.Value.ToDevice(plan.Share(part.Key, shares)));
+        plan._unused.AddRange(plan._shared);
         return plan;
     }
 
-    /// <summary>What no device that is configured has a use for is unused.</summary>
-    public void GiveUpShared(Func<string, bool> isOfUse)
+    private ImmutableArray<PassedDescriptor> Share(string device, Func<string, string, bool> shares)
     {
-        _unused.AddRange(_shared.Where(file => !isOfUse(file.Name)));
-        _shared.RemoveAll(file => !isOfUse(file.Name));
+        ImmutableArray<PassedDescriptor> own = [.. _shared.Where(file => shares(device, file.Name)).Select(static file => file with { File = file.File.Duplicate() })];
+        UsedNames.UnionWith(own.Select(static file => file.Name));
+        return own;
     }
 
     private void Sort(IReadOnlyList<PassedDescriptor> passed, Dictionary<string, List<PassedDescriptor>> buffers, Dictionary<string, FileDescriptor> clients)

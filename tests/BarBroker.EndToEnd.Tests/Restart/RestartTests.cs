@@ -334,6 +334,29 @@ public sealed class RestartTests : TestBase
     }
 
     [Fact]
+    public async Task Kill_StoreIsFull_AllOfThatDeviceEndAndTheOtherDeviceGoesOn()
+    {
+        await BeginAsync(capacity: 8);
+        var other = await StartFleetAsync(2, ttl: 60, device: "sim1");
+        var fleet = await StartFleetAsync(3, ttl: 60);
+
+        // Granted and working as any other; that they were not kept is told.
+        Assert.Equal(8, _manager.Stored.Count);
+        Assert.InRange(fleet.Ids.Count(id => _manager.Stored.Contains(NameOf(id))), 1, 2);
+        Assert.Matches(Sample("barbroker_store_failures_total", "full", "[1-9][0-9]*"), await ScrapeAsync());
+        await WorksOnAsync(fleet);
+
+        await RestartAsync(isKilled: true);
+
+        await AllLostAsync(fleet);
+        Assert.Matches($"buffer 0 of lease ({string.Join('|', fleet.Ids)}) was not kept", _manager.Log);
+        await WorksOnAsync(other);
+        await Wait.Until(async () => Regex.IsMatch(await ScrapeAsync(), Sample("barbroker_restart_leases", "ended", "3")), "three have ended", Patience.Long);
+        await ServesAsync();
+        await NothingIsDoubleAsync();
+    }
+
+    [Fact]
     public async Task Restart_Revoke_LeasesEndWithTheBroker()
     {
         await BeginAsync(restart: "revoke");

@@ -25,9 +25,12 @@ internal sealed partial class FakeDevice
 
     public int Discarded { get; private set; }
 
-    public ImmutableArray<KeptFile> KeptFiles => _open && HasFiles ? [new KeptFile("fake", MakeFile())] : [];
+    /// <summary>What it has in common with other devices; null: nothing.</summary>
+    public KeptFile? Shared { get; set; }
 
-    public bool Shares(string role) => false;
+    public ImmutableArray<KeptFile> KeptFiles => !_open || !HasFiles ? [] : Shared is { } shared ? [new KeptFile("fake", MakeFile()), shared] : [new KeptFile("fake", MakeFile())];
+
+    public bool Shares(string role) => role == Shared?.Role;
 
     public void Restore(ImmutableArray<PassedDescriptor> files, ImmutableArray<PassedDescriptor> shared)
     {
@@ -38,6 +41,8 @@ internal sealed partial class FakeDevice
         Restores++;
         if (FailRestore)
             throw new IOException("it is something else");
+        if (Shared is { } common && !shared.Any(file => file.Name == common.Role))
+            throw new IOException("what it shares was not kept");
         BeOpen();
     }
 

@@ -301,6 +301,26 @@ public sealed class LeaseRestoreTests : IDisposable
         Assert.Empty(_board.Found());
     }
 
+    [Theory]
+    [InlineData("D")]
+    [InlineData("L")]
+    public void Leave_NoRoomForTheDeviceOrTheLease_TheLeaseEndsWithProof(string refused)
+    {
+        _keeper.Refused = refused;
+        _fixture.Manager.Start();
+        _fixture.Pump();
+        var kept = new List<string>();
+        _keeper.Kept += kept.Add;
+        var lease = _fixture.Active(LeaseFixture.Sized(FakeDevice.Page));
+
+        var left = _fixture.Manager.LeaveAsync(CancellationToken.None);
+        _fixture.Pump();
+
+        Assert.Equal(0, LeaseFixture.Wait(left));
+        Assert.Empty(kept);
+        Assert.Equal((LeaseState.Ended, EndReason.BrokerRestart, 1), (_fixture.Get(lease.Id).State, _fixture.Get(lease.Id).EndReason, _device.Revokes));
+    }
+
     [Fact]
     public void Leave_Leases_StayAndNothingIsGranted()
     {
@@ -383,10 +403,19 @@ public sealed class LeaseRestoreTests : IDisposable
 
         public List<string> Dropped { get; } = [];
 
+        /// <summary>What begins so is not kept.</summary>
+        public string Refused { get; set; } = "none";
+
         public bool Keep(string name, ReadOnlySpan<FileDescriptor> files)
         {
+            if (name.StartsWith(Refused, StringComparison.Ordinal))
+                return false;
             Kept?.Invoke(name);
             return true;
+        }
+
+        public void Join(string name)
+        {
         }
 
         public void Drop(string name) => Dropped.Add(name);

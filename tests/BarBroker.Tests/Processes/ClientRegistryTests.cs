@@ -201,6 +201,71 @@ public sealed class ClientRegistryTests : TestBase
         Assert.Null(manager.TryReceive());
     }
 
+    [Fact]
+    public async Task Restored_KeptProcessHasEnded_TheStoreKeepsItNoMore()
+    {
+        var (registry, store, manager) = WithStore();
+        using var process = StartClient();
+        using var socket = await _listener.AcceptAsync(Cancellation);
+        var earlier = OwnerOf(process);
+        store.Found(KeptName.OfClient(earlier.Process));
+        var kept = PidFd.Open(process.Id);
+        process.Kill();
+        await process.WaitForExitAsync(Cancellation);
+
+        registry.Restored(earlier, kept, leases: 1);
+
+        Assert.Equal([earlier], _exited);
+        Assert.Equal(($"FDSTOREREMOVE=1\nFDNAME={KeptName.OfClient(earlier.Process)}", 0), (manager.TryReceive()?.State, store.Count));
+    }
+
+    /// <summary>A process whose last lease ends, and that connects and leases again before the store was told.</summary>
+    [Fact]
+    public async Task Release_SameProcessLeasesAgainMeanwhile_TheStoreKeepsIt()
+    {
+        var keeping = Own(new KeepingManager());
+        var keeper = new SlowToDrop(new DescriptorStore(keeping.Notifier, 8, Own(new RestartMetrics()), Logs.CreateLogger<DescriptorStore>()));
+        var registry = Own(new ClientRegistry(Exited, Logs.CreateLogger<ClientRegistry>(), keeper));
+        using var socket = await Accept();
+        using var another = await Accept();
+        var first = registry.Connected(socket);
+        registry.LeaseChanged(Lease(first.Owner, LeaseState.Granted));
+        registry.LeaseChanged(Lease(first.Owner, LeaseState.Ended));
+        ClientProcess? second = null;
+        keeper.BeforeDrop = () =>
+        {
+            keeper.BeforeDrop = null;
+            second = registry.Connected(another);
+            registry.LeaseChanged(Lease(second.Owner, LeaseState.Granted));
+        };
+
+        registry.Release(first);
+
+        string name = KeptName.OfClient(first.Owner.Process);
+        Assert.NotSame(first, second);
+        Assert.Contains(name, keeping.Stored());
+        registry.LeaseChanged(Lease(second!.Owner, LeaseState.Ended));
+        registry.Release(second);
+        Assert.Empty(keeping.Stored());
+    }
+
+    private sealed class SlowToDrop(DescriptorStore store) : IDescriptorKeeper
+    {
+        public Action? BeforeDrop { get; set; }
+
+        public bool Keep(string name, ReadOnlySpan<FileDescriptor> files) => store.Keep(name, files);
+
+        public void Join(string name) => store.Join(name);
+
+        public void Drop(string name)
+        {
+            BeforeDrop?.Invoke();
+            store.Drop(name);
+        }
+
+        public void Settle() => store.Settle();
+    }
+
     private (ClientRegistry Registry, DescriptorStore Store, ManagerSocket Manager) WithStore(int capacity = 8)
     {
         var manager = Own(new ManagerSocket());

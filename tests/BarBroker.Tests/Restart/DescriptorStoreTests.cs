@@ -16,6 +16,8 @@ public sealed class DescriptorStoreTests : TestBase
     private const int NotForgotten = 602;
     private const int NotSettled = 603;
 
+    private const string Shared = "G/12/group";
+
     private ManagerSocket _manager = null!;
 
     public override async ValueTask InitializeAsync()
@@ -210,6 +212,114 @@ public sealed class DescriptorStoreTests : TestBase
 
         Assert.Equal(await Wait.For(manager, "everything is told"), store.Count);
         Assert.Equal(8 * 2, store.Count);
+    }
+
+    [Fact]
+    public void Drop_SharedNameThatAnotherKeeps_StaysUntilTheLastOneDropsIt()
+    {
+        var store = Store(capacity: 2);
+        using var group = Memfd.Create("group", 1);
+        store.Found("board");
+
+        Assert.True(store.Keep(Shared, [group]));
+        Assert.True(store.Keep(Shared, [group]));
+        Receive(2);
+        Assert.Equal((2, 2), (store.Count, store.Limit));
+        store.Drop(Shared);
+
+        Assert.Null(_manager.TryReceive());
+        Assert.Equal(2, store.Count);
+        store.Drop(Shared);
+        Assert.Equal(($"FDSTOREREMOVE=1\nFDNAME={Shared}", ""), _manager.TryReceive());
+        Assert.Equal(1, store.Count);
+    }
+
+    [Fact]
+    public void Join_FoundName_IsDroppedByTheLastOfThoseThatJoined()
+    {
+        var store = Store(capacity: 8);
+        store.Found(Shared);
+        store.Join(Shared);
+        store.Join(Shared);
+
+        store.Drop(Shared);
+        Assert.Null(_manager.TryReceive());
+        store.Drop(Shared);
+
+        Assert.Equal($"FDSTOREREMOVE=1\nFDNAME={Shared}", _manager.TryReceive()?.State);
+        Assert.Equal(0, store.Count);
+    }
+
+    [Fact]
+    public void Drop_SharedNameThatNobodyJoined_TheManagerIsTold()
+    {
+        var store = Store(capacity: 8);
+        store.Found(Shared);
+
+        store.Drop(Shared);
+
+        Assert.Equal($"FDSTOREREMOVE=1\nFDNAME={Shared}", _manager.TryReceive()?.State);
+        Assert.Equal(0, store.Count);
+    }
+
+    [Fact]
+    public void Keep_SharedNameAndNoRoom_TheFirstIsRefusedAndNobodyUsesIt()
+    {
+        var store = Store(capacity: 1);
+        using var group = Memfd.Create("group", 1);
+        store.Found("board");
+
+        Assert.False(store.Keep(Shared, [group]));
+
+        Assert.Null(_manager.TryReceive());
+        store.Drop("board");
+        Receive(1);
+        Assert.True(store.Keep(Shared, [group]));
+        store.Drop(Shared);
+        Assert.Equal(0, store.Count);
+    }
+
+    [Fact]
+    public void Keep_SharedNameAndNobodyListens_IsNotCounted()
+    {
+        Logs.Expect(NotStored);
+        Logs.Expect(NotForgotten);
+        var store = Store(capacity: 8);
+        using var group = Memfd.Create("group", 1);
+        _manager.Close();
+
+        Assert.False(store.Keep(Shared, [group]));
+
+        Assert.True(Logs.Contains(NotStored));
+    }
+
+    /// <summary>Two devices of a group are opened and closed all the time; whenever one of them is open, the manager has what they share.</summary>
+    [Fact]
+    public async Task KeepAndDrop_SharedNameFromManyThreads_TheManagerHasItWheneverSomebodyKeepsIt()
+    {
+        var manager = Own(new KeepingManager());
+        var store = new DescriptorStore(manager.Notifier, 64, Own(new RestartMetrics()), Logs.CreateLogger<DescriptorStore>());
+        using var group = Memfd.Create("group", 1);
+        store.Keep("L1", [Own(Memfd.Create("other", 1))]);
+
+        await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => Task.Factory.StartNew(() => OpenAndClose(store, manager, group), Cancellation, TaskCreationOptions.LongRunning, TaskScheduler.Default)));
+
+        Assert.Equal(["L1"], manager.Stored());
+        Assert.Equal(1, store.Count);
+    }
+
+    private static void OpenAndClose(DescriptorStore store, KeepingManager manager, FileDescriptor group)
+    {
+        for (int i = 0; i < 100; i++)
+        {
+            Assert.True(store.Keep(Shared, [group]));
+            if (i % 2 == 0)
+            {
+                Assert.Equal(["G/12/group", "L1"], manager.Stored());
+            }
+
+            store.Drop(Shared);
+        }
     }
 
     private static void KeepAndDrop(DescriptorStore store, string name, FileDescriptor file)

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 using BarBroker.Configuration;
+using BarBroker.Devices;
 using BarBroker.Journal;
 using BarBroker.Leases;
+using BarBroker.Linux.Memory;
 using BarBroker.Linux.Processes;
 using BarBroker.Linux.Time;
 using BarBroker.Processes;
@@ -17,10 +19,12 @@ namespace BarBroker.Tests.Restart;
 public sealed class InheritanceTests : TestBase
 {
     private const int NotBelieved = 607;
+    private const string SharedName = "G/12/group";
 
     private TestDirectory _directory = null!;
     private KeepingManager _manager = null!;
     private LeaseOwner _owner = null!;
+    private KeptFile? _shared;
 
     public override async ValueTask InitializeAsync()
     {
@@ -148,6 +152,87 @@ public sealed class InheritanceTests : TestBase
         await Wait.Until(async () => (await next.UnendedAsync()).SequenceEqual([ids[0]]), "the lease that was lost ends in the journal");
     }
 
+    [Fact]
+    public async Task Close_OneOfTwoThatShare_WhatTheyShareIsKeptMeanwhileAndTheOtherGoesOn()
+    {
+        ShareOne();
+        string[] ids = await LeaveLeasesAsync();
+        await using (var run = await StartAsync())
+        {
+            run.Pump("dev0", "dev1");
+            await Wait.For(run.CompleteAsync(), "all is taken up");
+            string[] whileClosing = [];
+            run.Device(1).OnCall = call => whileClosing = call == "Close" ? [.. _manager.Stored()] : whileClosing;
+
+            _ = run.ResetAsync("dev1");
+            run.Pump("dev1");
+
+            Assert.Contains(SharedName, whileClosing);
+            Assert.DoesNotContain(whileClosing, static name => name.EndsWith("/dev1", StringComparison.Ordinal));
+            Assert.Single(_manager.Stored(), SharedName);
+        }
+
+        await using var next = await StartAsync();
+        next.Pump("dev0", "dev1");
+        await Wait.For(next.CompleteAsync(), "all is taken up");
+
+        Assert.Equal(LeaseState.Active, next.Get(ids[0]).State);
+        Assert.Equal((1, 1), (next.Device(0).Restores, next.Device(1).Restores));
+    }
+
+    [Fact]
+    public async Task Close_BothThatShare_TheLastOneLetsGo()
+    {
+        ShareOne();
+        await LeaveLeasesAsync();
+        await using var run = await StartAsync();
+        run.Pump("dev0", "dev1");
+        await Wait.For(run.CompleteAsync(), "all is taken up");
+        run.Device(0).FailOpen = run.Device(1).FailOpen = true;
+
+        _ = run.ResetAsync("dev0");
+        _ = run.ResetAsync("dev1");
+        run.Pump("dev0", "dev1");
+
+        Assert.Equal(["board"], _manager.Stored().Where(static name => name[0] != 'C'));
+    }
+
+    [Fact]
+    public async Task LetGo_OneOfTwoThatShareBeforeTheOtherIsTakenUp_TheOtherIsAlsoTheNextTime()
+    {
+        ShareOne();
+        string[] ids = await LeaveLeasesAsync();
+        await using (var run = await StartAsync())
+        {
+            run.Device(1).FailRestore = true;
+            run.Device(1).FailOpen = true;
+            run.Pump("dev1");
+            Assert.Single(_manager.Stored(), SharedName);
+            run.Pump("dev0");
+            Assert.Equal(LeaseState.Active, run.Get(ids[0]).State);
+            await run.StopAsync();
+        }
+
+        await using var next = await StartAsync();
+        next.Pump("dev0");
+
+        Assert.Equal(LeaseState.Active, next.Get(ids[0]).State);
+    }
+
+    [Fact]
+    public async Task Plan_WhatNoDeviceShares_IsLetGo()
+    {
+        ShareOne();
+        await LeaveLeasesAsync();
+        _shared = null;
+
+        await using var run = await StartAsync();
+
+        Assert.DoesNotContain(SharedName, _manager.Stored());
+    }
+
+    private void ShareOne() => _shared = new KeptFile(KeptName.SharedRole(SharedName), Own(Memfd.Create("group", 1)), IsShared: true);
+
     /// <summary>A run that has one lease on each device when it ends.</summary>
     private async Task<string[]> LeaveLeasesAsync()
     {
@@ -163,6 +248,7 @@ public sealed class InheritanceTests : TestBase
     private async Task<BrokerRun> StartAsync()
     {
         var run = new BrokerRun(_directory, _manager, Logs);
+        run.Device(0).Shared = run.Device(1).Shared = _shared;
         await run.PlanAsync();
         return run;
     }
@@ -204,6 +290,8 @@ public sealed class InheritanceTests : TestBase
             await _inheritance.PlanAsync(Journal, _leases.Manager, _registry, ["dev0", "dev1"], Cancellation);
             _leases.Manager.Start();
         }
+
+        public Task<int> ResetAsync(string device) => _leases.Manager.ResetDeviceAsync(device, TimeSpan.Zero, "as the test wants", Cancellation);
 
         public void Pump(params string[] devices)
         {

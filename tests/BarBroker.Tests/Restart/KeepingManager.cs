@@ -86,7 +86,7 @@ internal sealed class KeepingManager : IAsyncDisposable
                 case "FDSTORE=1":
                     foreach (FileDescriptor file in packet.Files)
                     {
-                        _store.Add(new PassedDescriptor(name, file));
+                        Keep(name, file);
                     }
 
                     return;
@@ -98,5 +98,18 @@ internal sealed class KeepingManager : IAsyncDisposable
         }
 
         packet.Dispose();
+    }
+
+    /// <summary>As systemd does: one that it has already, by whichever name, it does not take again.</summary>
+    private void Keep(string name, FileDescriptor file)
+    {
+        if (_store.Exists(kept => kept.File.GetFileIdentity() == file.GetFileIdentity()))
+        {
+            file.Dispose();
+        }
+        else
+        {
+            _store.Add(new PassedDescriptor(name, file));
+        }
     }
 }

@@ -17,7 +17,7 @@ internal sealed partial class VfioDevice
 
     public ImmutableArray<KeptFile> KeptFiles => (_session, _capabilities) is ({ } session, { } found)
         ? [new KeptFile(Role(session, found), session.File), .. session.Group.KeptFiles()]
-        : _group?.KeptFiles() ?? [];
+        : [];
 
     public bool Shares(string role) => new PciNode(options.SysfsRoot, options.Address).Group is { } group && role.StartsWith(VfioGroupSlot.RolePrefix(group), StringComparison.Ordinal);
 

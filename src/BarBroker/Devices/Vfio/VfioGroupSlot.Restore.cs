@@ -25,7 +25,7 @@ internal sealed partial class VfioGroupSlot
 
     /// <summary>In the place of <see cref="Open"/>.</summary>
     /// <param name="file">Owned by what is returned; on a failure the caller's.</param>
-    /// <param name="shared">What was kept of all groups.</param>
+    /// <param name="shared">What was kept of the group.</param>
     /// <exception cref="IOException">They are not what they should be.</exception>
     public VfioDeviceFile Restore(PciNode device, FileDescriptor file, ImmutableArray<PassedDescriptor> shared)
     {

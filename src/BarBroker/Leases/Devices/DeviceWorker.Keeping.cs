@@ -14,16 +14,29 @@ internal sealed partial class DeviceWorker
     private const int CloseLooks = 200;
     private static readonly TimeSpan CloseLook = TimeSpan.FromMilliseconds(10);
 
+    /// <summary>By these names, all of it is kept that it takes to take the device up again. Empty: it cannot be.</summary>
     private readonly List<string> _kept = [];
 
     /// <summary>Null: nothing is kept over a restart. To be set before the start.</summary>
     public IDescriptorKeeper? Keeper { get; set; }
 
+    public string Device => _slot.Name;
+
     /// <summary>See <see cref="IRestorableDevice.Shares"/>.</summary>
     public bool Shares(string name) => _device is IRestorableDevice device && device.Shares(KeptName.SharedRole(name));
 
+    /// <summary>Before any device is started: those that share something must all be known before one of them lets go of it.</summary>
+    public void Inherit(KeptDevice kept)
+    {
+        foreach (PassedDescriptor shared in kept.Shared)
+            Keeper!.Join(shared.Name);
+        _kept.AddRange(kept.Files.Select(f => KeptName.OfDevice(_slot.Name, kept.Generation, f.Name)));
+        _kept.AddRange(kept.Shared.Select(static f => f.Name));
+    }
+
+    /// <summary>Not where the device is not kept: the next run could do nothing with it.</summary>
     private bool Keep(Lease lease, ImmutableArray<ExportedBuffer> buffers) =>
-        Keeper!.Keep(KeptName.OfLease(lease.Id), [.. buffers.Select(static b => b.Handle)]);
+        _kept.Count > 0 && Keeper!.Keep(KeptName.OfLease(lease.Id), [.. buffers.Select(static b => b.Handle)]);
 
     /// <summary>After the proof: what is not kept any more before it would count as missing.</summary>
     private void Drop(Lease lease)
@@ -32,7 +45,7 @@ internal sealed partial class DeviceWorker
             Keeper?.Drop(KeptName.OfLease(lease.Id));
     }
 
-    /// <summary>Before anything of it is granted.</summary>
+    /// <summary>Before anything of it is granted. All of it, or nothing.</summary>
     private void KeepDevice(int generation)
     {
         if (Keeper is null || _device is not IRestorableDevice device)
@@ -40,8 +53,13 @@ internal sealed partial class DeviceWorker
         foreach (KeptFile file in device.KeptFiles)
         {
             string name = file.IsShared ? KeptName.OfShared(file.Role) : KeptName.OfDevice(_slot.Name, generation, file.Role);
-            if (Keeper.Keep(name, [file.File]))
-                _kept.Add(name);
+            if (!Keeper.Keep(name, [file.File]))
+            {
+                LetGoOfKept();
+                return;
+            }
+
+            _kept.Add(name);
         }
     }
 
@@ -61,27 +79,27 @@ internal sealed partial class DeviceWorker
                 Thread.Sleep(CloseLook);
             }
         }
-
-        if (wasKept)
-            KeepDevice(_slot.Generation);
     }
 
     private bool DropDevice()
     {
         if (_kept.Count == 0)
             return false;
+        LetGoOfKept();
+        Keeper!.Settle();
+        return true;
+    }
+
+    private void LetGoOfKept()
+    {
         foreach (string name in _kept)
             Keeper!.Drop(name);
         _kept.Clear();
-        Keeper!.Settle();
-        return true;
     }
 
     private void Restore()
     {
         KeptDevice kept = _slot.Kept!;
-        _kept.AddRange(kept.Files.Select(f => KeptName.OfDevice(_slot.Name, kept.Generation, f.Name)));
-        _kept.AddRange(kept.Shared.Select(static f => f.Name).Where(Shares));
         if (kept.Problem.Length > 0 || _device is not IRestorableDevice device)
         {
             LetGo(kept, kept.Problem);
@@ -91,6 +109,8 @@ internal sealed partial class DeviceWorker
         try
         {
             device.Restore(kept.Files, [.. kept.Shared.Select(static f => f with { Name = KeptName.SharedRole(f.Name) })]);
+            foreach (PassedDescriptor shared in kept.Shared)
+                shared.File.Dispose();
         }
         catch (Exception e)
         {

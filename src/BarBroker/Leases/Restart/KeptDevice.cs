@@ -9,7 +9,7 @@ namespace BarBroker.Leases;
 /// <summary>What there is of a device of an earlier run. Whoever takes it up, or does not, closes the files.</summary>
 /// <param name="Generation">That the files are of.</param>
 /// <param name="Files">Named by their roles.</param>
-/// <param name="Shared">Of several devices, by the names that they are kept by. Not to be closed here: what is taken is duplicated.</param>
+/// <param name="Shared">What it shares with other devices, by the names that it is kept by. Duplicates: each device has its own.</param>
 /// <param name="Leases">To be taken up.</param>
 /// <param name="Strays">Buffers that were kept, and never left the broker, or belong to no lease: to be revoked.</param>
 /// <param name="Lost">Places of leases that cannot be taken up.</param>
@@ -25,7 +25,7 @@ internal sealed record KeptDevice(
 {
     public void CloseFiles()
     {
-        foreach (FileDescriptor file in Files.Concat(Strays).Select(static f => f.File).Concat(Leases.SelectMany(static l => l.Files)))
+        foreach (FileDescriptor file in Files.Concat(Shared).Concat(Strays).Select(static f => f.File).Concat(Leases.SelectMany(static l => l.Files)))
             file.Dispose();
     }
 }
