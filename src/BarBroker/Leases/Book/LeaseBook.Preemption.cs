@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-using System.Collections.Immutable;
-
 namespace BarBroker.Leases;
 
 internal sealed partial class LeaseBook
@@ -30,6 +28,9 @@ internal sealed partial class LeaseBook
     /// <param name="isFirst">Of this waiter, in this transition; then it just goes on, so that two that make way for each other come to an end.</param>
     private void Preempt(Waiter waiter, bool isFirst, long now)
     {
+        // Those behind it were not looked at since it chose.
+        foreach (DeviceSlot slot in waiter.Slots)
+            Wake(slot);
         if (!waiter.OwesRecall)
             return;
         if (isFirst)
@@ -48,15 +49,9 @@ internal sealed partial class LeaseBook
     private void ChooseAgain(Waiter waiter, long now)
     {
         DeviceSlot chosen = waiter.Target!;
-        ImmutableArray<LeaseBuffer> place = waiter.Place;
         Forget(waiter);
         Turn turn = TurnOf(chosen, waiter);
         if (chosen.IsOpen && !turn.IsTaken && turn.Affords(waiter, _accounts.GetValueOrDefault(waiter.Uid)))
             Choose(turn, waiter, isWhole: true, now);
-        if (waiter.Target != chosen || !SamePlace(place, waiter.Place))
-            Wake(chosen);
     }
-
-    private static bool SamePlace(ImmutableArray<LeaseBuffer> a, ImmutableArray<LeaseBuffer> b) =>
-        a.SequenceEqual(b, static (x, y) => x.Bar == y.Bar && x.Ranges.SequenceEqual(y.Ranges));
 }

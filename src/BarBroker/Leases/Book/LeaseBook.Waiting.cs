@@ -81,6 +81,8 @@ internal sealed partial class LeaseBook
         DeviceSlot[] slots = request.Device.Length > 0 ? [FindSlot(request.Device, terms)] : [.. _slots.Where(s => IsFor(s, request, terms))];
         if (slots.Length == 0)
             throw NoDevice(request, terms);
+        // Proofs may just have come: those who wait for them are there before it.
+        ServeWoken();
         long now = _clock.Now;
         var waiter = new Waiter(request, record, terms, BytesOf(request), slots)
         {
@@ -185,7 +187,8 @@ internal sealed partial class LeaseBook
     }
 
     /// <summary>
-    /// Looks at the queue of the device in order: who can be served is, and for who cannot a place is kept from those behind. With <paramref name="only"/>, up to that
+    /// Looks at the queue of the device in order: who can be served is, and for who cannot a place is kept from those behind. It stops at one whose recalls are still to be
+    /// made (see <see cref="Preempt"/>). With <paramref name="only"/>, up to that
     /// one, for those ahead of whom nothing has changed.
     /// </summary>
     private void Serve(DeviceSlot slot, Waiter? only, long now)
@@ -206,6 +209,9 @@ internal sealed partial class LeaseBook
             if (waiter == only)
                 break;
             Keep(turn, waiter, now, isWhole: only is null);
+            // It may choose another place yet; until then nobody behind gets a part of any.
+            if (waiter.OwesRecall && only is null)
+                break;
             i++;
         }
 
@@ -258,6 +264,9 @@ internal sealed partial class LeaseBook
     /// <summary>The wait is over: it is told what it would have been told without waiting.</summary>
     private void TimeOut(Waiter waiter, long now)
     {
+        ServeWoken();
+        if (!waiter.Owner.Waiters.Contains(waiter))
+            return;
         // Nothing can have been missed; this finds the words for what is in the way now.
         if (LookAt(waiter, now) is not { } refusal)
             return;
