@@ -124,8 +124,7 @@ internal sealed partial class LeaseBook
     {
         using Transition _ = Enter();
         long now = _clock.Now;
-        if (error is null)
-            lease.Slot.AnsweredAt = now;
+        lease.Slot.AnsweredAt = now;
         lease.Exported = exported;
         lease.Files = files;
         lease.IsKept = isKept;

@@ -15,6 +15,9 @@ internal sealed partial class LeaseBook
     /// <summary>Leases that are dealt with before the lock is left, if there are many: others wait for some hundred microseconds, not for all.</summary>
     private const int BurstSize = 128;
 
+    /// <summary>Proofs that the books may be behind while a sweep goes on: what others would have to wait for who come and want to know of them.</summary>
+    private const int MostBehind = 4096;
+
     private static readonly TimeSpan BurstPause = TimeSpan.FromMilliseconds(1);
 
     private readonly ConcurrentQueue<Lease> _proofs = new();
@@ -46,7 +49,8 @@ internal sealed partial class LeaseBook
     {
         do
         {
-            while (!_proofs.IsEmpty)
+            // What is still to be revoked goes first, unless there is much to do here.
+            while (!_proofs.IsEmpty && (!Volatile.Read(ref _isSweeping) || _proofs.Count > MostBehind))
             {
                 TakeProofs(isBurst: true);
                 LetOthersIn();
@@ -63,17 +67,19 @@ internal sealed partial class LeaseBook
 
     private void TakeProofs(bool isBurst)
     {
-        using Transition _ = Enter();
+        Lock();
+        FinishProven(isBurst ? BurstSize : int.MaxValue);
         _isBurst = isBurst;
+        new Transition(this).Dispose();
     }
 
     /// <summary>Under the lock, when it was just taken: what device threads have said before is known to whatever comes now.</summary>
-    private void FinishProven()
+    private void FinishProven(int most)
     {
         if (_proofs.IsEmpty)
             return;
         long now = _clock.Now;
-        while (_proofs.TryDequeue(out Lease? lease))
+        for (int i = 0; i < most && _proofs.TryDequeue(out Lease? lease); i++)
         {
             lease.Slot.AnsweredAt = now;
             Finish(lease, now);

@@ -10,6 +10,9 @@ internal sealed partial class LeaseBook
     private long _stalledAt = long.MinValue;
     private long _stalls;
 
+    /// <summary>A sweep is between two of its parts; what is due is its own.</summary>
+    private bool _isSweeping;
+
     /// <summary>How often the sweep came so late that a grace was given.</summary>
     public long StallCount => Interlocked.Read(ref _stalls);
 
@@ -25,15 +28,17 @@ internal sealed partial class LeaseBook
     /// <summary>True if there is more.</summary>
     private bool SweepSome(int part, bool stalled)
     {
-        using Transition _ = Enter();
+        Lock();
+        // That devices have something to do comes first; the books may be a moment behind.
+        if (part == 0)
+            FinishProven(BurstSize);
+        using var transition = new Transition(this);
         long now = _clock.Now;
         if (stalled && part == 0)
             _stalledAt = now;
-        for (int i = 0; _deadlines.Earliest is { } entry && entry.QueuedDue <= now; i++)
+        int i = 0;
+        for (; i < BurstSize && _deadlines.Earliest is { } entry && entry.QueuedDue <= now; i++)
         {
-            _isBurst = part > 0 || i == BurstSize;
-            if (i == BurstSize)
-                return true;
             if (entry is Lease lease)
                 SweepLease(lease, now);
             else if (entry is DeviceSlot { Planned: not null } leaving)
@@ -44,11 +49,20 @@ internal sealed partial class LeaseBook
                 TimeOut(waiter, now);
         }
 
-        return false;
+        _isSweeping = i == BurstSize;
+        _isBurst = part > 0 || _isSweeping;
+        return _isSweeping;
     }
 
     private void SweepLease(Lease lease, long now)
     {
+        if (lease.IsProven)
+        {
+            // Only the books have not heard of it.
+            _deadlines.Set(lease, Deadline.Never);
+            return;
+        }
+
         (long due, EndReason reason) = NextDue(lease);
         if (due > now)
         {

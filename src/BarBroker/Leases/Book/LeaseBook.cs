@@ -202,7 +202,7 @@ internal sealed partial class LeaseBook : IDisposable
     private Transition Enter()
     {
         Lock();
-        FinishProven();
+        FinishProven(int.MaxValue);
         return new Transition(this);
     }
 
@@ -221,7 +221,7 @@ internal sealed partial class LeaseBook : IDisposable
         public void Dispose()
         {
             book.ServeWoken();
-            long due = book._deadlines.EarliestDue;
+            long due = book._isSweeping ? Deadline.Never : book._deadlines.EarliestDue;
             bool isBurst = book._isBurst;
             book._isBurst = false;
             book._lock.Exit();

@@ -10,7 +10,13 @@ namespace BarBroker.Leases;
 /// </summary>
 internal sealed class ObserverQueue : IDisposable
 {
-    private static readonly TimeSpan Moment = TimeSpan.FromMilliseconds(50);
+    /// <summary>A burst is over when nothing of it came for so long.</summary>
+    private static readonly TimeSpan Quiet = TimeSpan.FromMilliseconds(10);
+
+    /// <summary>What was put off longest is told after this, also if the burst is not over.</summary>
+    private static readonly TimeSpan Longest = TimeSpan.FromMilliseconds(200);
+
+    private readonly TimeProvider _time;
 
     private readonly ConcurrentQueue<Action> _queue = new();
     private readonly Lock _gate = new();
@@ -18,9 +24,14 @@ internal sealed class ObserverQueue : IDisposable
     private readonly ITimer _soon;
     private int _delivering;
     private int _isDueSoon;
+    private long _putOffAt;
+    private long _lastPutOffAt;
 
-    public ObserverQueue(TimeProvider time) =>
+    public ObserverQueue(TimeProvider time)
+    {
+        _time = time;
         _soon = time.CreateTimer(static queue => ((ObserverQueue)queue!).DrainNow(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+    }
 
     public bool HasObservers => _observers.Length > 0;
 
@@ -73,17 +84,27 @@ internal sealed class ObserverQueue : IDisposable
         }
     }
 
-    /// <summary>Many leases end, and the processors are needed for that: has it delivered in a moment, if nobody does before.</summary>
+    /// <summary>Many leases end, and the processors are needed for that: has it delivered when that is over, if nobody does before.</summary>
     public void DrainSoon()
     {
-        if (Interlocked.Exchange(ref _isDueSoon, 1) == 0)
-            _soon.Change(Moment, Timeout.InfiniteTimeSpan);
+        long now = _time.GetTimestamp();
+        Volatile.Write(ref _lastPutOffAt, now);
+        if (Interlocked.Exchange(ref _isDueSoon, 1) != 0)
+            return;
+        Volatile.Write(ref _putOffAt, now);
+        _soon.Change(Quiet, Timeout.InfiniteTimeSpan);
     }
 
     public void Dispose() => _soon.Dispose();
 
     private void DrainNow()
     {
+        if (_time.GetElapsedTime(Volatile.Read(ref _lastPutOffAt)) < Quiet && _time.GetElapsedTime(Volatile.Read(ref _putOffAt)) < Longest)
+        {
+            _soon.Change(Quiet, Timeout.InfiniteTimeSpan);
+            return;
+        }
+
         Volatile.Write(ref _isDueSoon, 0);
         Drain();
     }

@@ -12,7 +12,7 @@ internal sealed partial class RangeAllocator<T>
     /// </summary>
     public void Reserve(BarRange range, T holder, bool readOnly)
     {
-        for (RangePiece<T>? piece = PieceAt(range.Offset); piece is not null && piece.Offset < range.End; piece = Next(piece))
+        for (RangePiece<T>? piece = PieceAt(range.Offset); piece is not null && piece.Offset < range.End; piece = piece.Next)
         {
             if (!piece.IsFree && (readOnly || !piece.ReadOnly))
                 continue;
@@ -39,7 +39,7 @@ internal sealed partial class RangeAllocator<T>
     /// <summary>Undoes <see cref="Reserve"/>, also where others that share have come since.</summary>
     public void Unreserve(BarRange range, T holder, bool readOnly)
     {
-        for (RangePiece<T>? piece = PieceAt(range.Offset); piece is not null && piece.Offset < range.End; piece = Next(piece))
+        for (RangePiece<T>? piece = PieceAt(range.Offset); piece is not null && piece.Offset < range.End; piece = piece.Next)
         {
             if (!piece.IsHeldBy(holder))
                 continue;
@@ -47,8 +47,7 @@ internal sealed partial class RangeAllocator<T>
             if (piece.IsFree)
             {
                 piece.Quarantines = 0;
-                piece.Area!.Add(piece);
-                piece = JoinHoles(piece);
+                piece = AddHole(piece);
             }
             else if (!readOnly)
             {
@@ -61,7 +60,7 @@ internal sealed partial class RangeAllocator<T>
     public HashSet<T> HoldersIn(BarRange range)
     {
         HashSet<T> holders = [];
-        for (RangePiece<T>? piece = PieceAt(range.Offset); piece is not null && piece.Offset < range.End; piece = Next(piece))
+        for (RangePiece<T>? piece = PieceAt(range.Offset); piece is not null && piece.Offset < range.End; piece = piece.Next)
             holders.UnionWith(piece.Holders());
         return holders;
     }

@@ -67,7 +67,7 @@ internal sealed partial class RangeAllocator<T> where T : class
     /// <summary>Who holds bytes of the range in a way that does not let it be taken; null if nobody does. Quarantined bytes are never shared.</summary>
     public T? FindConflict(BarRange range, bool readOnly)
     {
-        for (RangePiece<T>? piece = PieceAt(range.Offset); piece is not null && piece.Offset < range.End; piece = Next(piece))
+        for (RangePiece<T>? piece = PieceAt(range.Offset); piece is not null && piece.Offset < range.End; piece = piece.Next)
         {
             if (!piece.IsFree && (!readOnly || !piece.ReadOnly || piece.Quarantines > 0))
                 return piece.AnyHolder;
@@ -133,7 +133,7 @@ internal sealed partial class RangeAllocator<T> where T : class
     public void Quarantine(BarRange range, T holder)
     {
         // Two leases that share read-only may have cut the pieces finer than this range, never coarser.
-        for (RangePiece<T>? piece = PieceAt(range.Offset); piece is not null && piece.Offset < range.End; piece = Next(piece))
+        for (RangePiece<T>? piece = PieceAt(range.Offset); piece is not null && piece.Offset < range.End; piece = piece.Next)
         {
             if (piece.IsHeldBy(holder) && piece.Quarantines++ == 0)
                 piece.Area!.Quarantined += piece.Length;
@@ -150,12 +150,8 @@ internal sealed partial class RangeAllocator<T> where T : class
             if (quarantined && --piece.Quarantines == 0)
                 piece.Area!.Quarantined -= piece.Length;
             if (piece.IsFree)
-            {
-                piece.Area!.Add(piece);
-                piece = JoinHoles(piece);
-            }
-
-            piece = Next(piece);
+                piece = AddHole(piece);
+            piece = piece.Next;
         }
     }
 
@@ -228,7 +224,7 @@ internal sealed partial class RangeAllocator<T> where T : class
         SplitAt(range.Offset);
         SplitAt(range.End);
         var pieces = new List<RangePiece<T>>(1);
-        for (RangePiece<T>? piece = PieceAt(range.Offset); piece is not null && piece.Offset < range.End; piece = Next(piece))
+        for (RangePiece<T>? piece = PieceAt(range.Offset); piece is not null && piece.Offset < range.End; piece = piece.Next)
             pieces.Add(piece);
         return pieces;
     }
@@ -248,37 +244,38 @@ internal sealed partial class RangeAllocator<T> where T : class
         }
     }
 
-    private RangePiece<T> JoinHoles(RangePiece<T> hole)
+    /// <summary>A piece that has just become free: it grows together with the holes beside it, and is a hole of its area.</summary>
+    private RangePiece<T> AddHole(RangePiece<T> hole)
     {
-        if (Next(hole) is { IsFree: true } after && after.Area == hole.Area && !hole.Area!.HasWallAt(after.Offset))
-            hole = Join(hole, after);
-        if (hole.Offset > 0 && PieceAt(hole.Offset - 1) is { IsFree: true } before && before.Area == hole.Area && !hole.Area!.HasWallAt(hole.Offset))
-            hole = Join(before, hole);
-        return hole;
-    }
+        RangeArea<T> area = hole.Area!;
+        // Out of the trees before the keys change.
+        if (hole.Next is { IsFree: true } after && after.Area == area && !area.HasWallAt(after.Offset))
+        {
+            area.Remove(after);
+            _pieces.Remove(after);
+            hole.Absorb();
+        }
 
-    private RangePiece<T> Join(RangePiece<T> first, RangePiece<T> second)
-    {
-        // Out of the tree before the key changes.
-        first.Area!.Remove(first);
-        first.Area.Remove(second);
-        _pieces.Remove(second);
-        first.Length += second.Length;
-        first.Area.Add(first);
-        return first;
+        if (hole.Previous is { IsFree: true } before && before.Area == area && !area.HasWallAt(hole.Offset))
+        {
+            area.Remove(before);
+            _pieces.Remove(hole);
+            before.Absorb();
+            hole = before;
+        }
+
+        area.Add(hole);
+        return hole;
     }
 
     /// <summary>The piece that holds the byte, or the last one before it.</summary>
     private RangePiece<T>? PieceAt(ulong offset)
     {
+        _low.Offset = offset;
+        if (_pieces.TryGetValue(_low, out RangePiece<T>? piece))
+            return piece;
         _low.Offset = 0;
         _high.Offset = offset;
         return _pieces.GetViewBetween(_low, _high).Max;
-    }
-
-    private RangePiece<T>? Next(RangePiece<T> piece)
-    {
-        _low.Offset = piece.End;
-        return _pieces.TryGetValue(_low, out RangePiece<T>? next) ? next : null;
     }
 }

@@ -14,6 +14,12 @@ internal sealed class RangePiece<T> where T : class
 
     public ulong End => Offset + Length;
 
+    /// <summary>The piece that begins where this one ends; null at the end of the BAR.</summary>
+    public RangePiece<T>? Next { get; private set; }
+
+    /// <summary>The piece that ends where this one begins; null at the beginning of the BAR.</summary>
+    public RangePiece<T>? Previous { get; private set; }
+
     /// <summary>Null only in what the trees are searched with.</summary>
     public RangeArea<T>? Area { get; set; }
 
@@ -74,8 +80,23 @@ internal sealed class RangePiece<T> where T : class
             ReadOnly = ReadOnly,
             _first = _first,
             _others = _others is { Count: > 0 } ? [.. _others] : null,
+            Previous = this,
+            Next = Next,
         };
+        if (Next is { } after)
+            after.Previous = rest;
+        Next = rest;
         Length = offset - Offset;
         return rest;
+    }
+
+    /// <summary>Takes in the piece after this one.</summary>
+    public void Absorb()
+    {
+        RangePiece<T> gone = Next!;
+        Length += gone.Length;
+        Next = gone.Next;
+        if (Next is { } after)
+            after.Previous = this;
     }
 }

@@ -257,7 +257,8 @@ internal sealed partial class ModelWorld : IDisposable
     {
         if (command.Kind == DeviceCommandKind.Recycle)
             ObserveReset(device);
-        if (command is { Kind: DeviceCommandKind.Revoke, Lease.State: LeaseState.Ended } or { Kind: DeviceCommandKind.Export, Lease.Phase: ExportPhase.Done })
+        bool hasExported = command is { Kind: DeviceCommandKind.Export, Lease: { } exported } && (exported.Phase == ExportPhase.Done || exported.EndDetail.StartsWith("export failed", StringComparison.Ordinal));
+        if (hasExported || command is { Kind: DeviceCommandKind.Revoke, Lease.State: LeaseState.Ended })
             _devices[device].AnsweredAt = _now;
         if (command.Kind == DeviceCommandKind.Export && command.Lease!.Phase == ExportPhase.Done)
         {
