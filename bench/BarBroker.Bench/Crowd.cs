@@ -57,6 +57,30 @@ internal sealed class Crowd : IDisposable
         _messages.Clear();
     }
 
+    /// <summary>One heartbeat for every lease, all messages at once.</summary>
+    public async Task BeatAtOnceAsync()
+    {
+        _progress++;
+        foreach (var heartbeat in _messages.SelectMany(static message => message.Heartbeats))
+        {
+            heartbeat.Progress = _progress;
+        }
+
+        var answers = Task.Run(async () =>
+        {
+            for (int i = 0; i < _messages.Count; i++)
+            {
+                await _stream.ResponseStream.MoveNext(CancellationToken.None);
+            }
+        });
+        foreach (var message in _messages)
+        {
+            await _stream.RequestStream.WriteAsync(message);
+        }
+
+        await answers;
+    }
+
     /// <summary>One heartbeat for every lease, message after message; returns how many there were.</summary>
     public async Task<int> BeatAllAsync()
     {

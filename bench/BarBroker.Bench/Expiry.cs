@@ -39,12 +39,14 @@ internal static class Expiry
 
         // The first of these deadlines; the last one is as much later as these heartbeats take.
         long due = Stopwatch.GetTimestamp() + (TtlSeconds * Stopwatch.Frequency);
-        await crowd.BeatAllAsync();
+        await crowd.BeatAtOnceAsync();
+        var spread = Stopwatch.GetElapsedTime(due - (TtlSeconds * Stopwatch.Frequency));
         var gone = WaitUntilGoneAsync(broker, device, device == "sim0" ? (uint)Others : 0, due);
         var waits = await others.BeatUntilAsync(() => Stopwatch.GetTimestamp() >= due, gone);
         return
         [
             Figure.Of(name, "ms", (await gone).TotalMilliseconds, await alone / 1000),
+            Figure.Of($"{name}.spread", "ms", spread.TotalMilliseconds),
             Figure.Of($"{name}.heartbeat_p99", "ms", waits.Quantile(0.99) / 1000),
         ];
     }

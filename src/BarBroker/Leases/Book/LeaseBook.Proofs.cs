@@ -15,6 +15,9 @@ internal sealed partial class LeaseBook
     /// <summary>Leases that are dealt with before the lock is left, if there are many: others wait for some hundred microseconds, not for all.</summary>
     private const int BurstSize = 128;
 
+    /// <summary>With so many leases whose deadlines have passed, observers are told a moment later: the processors are needed for revokes, and more may pass in the next millisecond.</summary>
+    private const int Many = 64;
+
     /// <summary>Proofs that the books may be behind while a sweep goes on: what others would have to wait for who come and want to know of them.</summary>
     private const int MostBehind = 4096;
 

@@ -36,11 +36,15 @@ internal sealed partial class LeaseBook
         long now = _clock.Now;
         if (stalled && part == 0)
             _stalledAt = now;
+        int leases = 0;
         int i = 0;
         for (; i < BurstSize && _deadlines.Earliest is { } entry && entry.QueuedDue <= now; i++)
         {
             if (entry is Lease lease)
+            {
+                leases++;
                 SweepLease(lease, now);
+            }
             else if (entry is DeviceSlot { Planned: not null } leaving)
                 CloseAsPlanned(leaving, now);
             else if (entry is DeviceSlot slot)
@@ -50,7 +54,7 @@ internal sealed partial class LeaseBook
         }
 
         _isSweeping = i == BurstSize;
-        _isBurst = part > 0 || _isSweeping;
+        _isBurst = part > 0 || leases >= Many;
         return _isSweeping;
     }
 

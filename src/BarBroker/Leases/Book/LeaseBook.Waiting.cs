@@ -264,9 +264,6 @@ internal sealed partial class LeaseBook
     /// <summary>The wait is over: it is told what it would have been told without waiting.</summary>
     private void TimeOut(Waiter waiter, long now)
     {
-        ServeWoken();
-        if (!waiter.Owner.Waiters.Contains(waiter))
-            return;
         // Nothing can have been missed; this finds the words for what is in the way now.
         if (LookAt(waiter, now) is not { } refusal)
             return;
