@@ -101,9 +101,16 @@ configure '{ "cordon": "0s", "kill": "3s" }'
 start third
 check "a daemon that is killed with a thread stuck in the kernel is followed by another" wait_until 60 "an answer" answers
 check "which says so" says "BrokerHost\[409\].*process $before"
-check "and that it has no metrics" says "BrokerHost\[410\].*process $before"
-check "what the first one holds cannot be leased yet" device_is lease1 unavailable
-check "for this reason" wait_until 60 "the reason" eval 'device lease1 | grep -E "held by process '$before' \(barbrokerd\), which has ended but for a thread that the kernel keeps|the kernel has not answered yet"'
+# The thread that ends last closes the files by their numbers until it comes to the one that keeps it. What comes before that is free already.
+check "and that it has no metrics, unless the first one has let go of their port" eval 'says "BrokerHost\[410\].*process '$before'" || busybox wget -q -O /dev/null http://127.0.0.1:9464/metrics'
+check "the device that is stuck cannot be leased yet" wait_until 60 "lease0" device_is lease0 unavailable
+if device_is lease1 unavailable; then
+    pass "nor can what the first one holds, too"
+    check "for this reason" wait_until 60 "the reason" eval 'device lease1 | grep -E "held by process '$before' \(barbrokerd\), which has ended but for a thread that the kernel keeps|the kernel has not answered yet"'
+else
+    check "what the first one has let go of is there" wait_until 60 "lease1" device_is lease1 ready
+    check "and leased" works lease1
+fi
 order 'unmap i'
 check "when the kernel has let go, all devices are taken" wait_until 120 "the devices" all_ready
 check "and leased" works lease0
