@@ -33,6 +33,9 @@ internal sealed record AcquireRequest(
     /// <summary>Of the pool, exactly this slot; null: any.</summary>
     public int? Slot { get; init; }
 
+    /// <summary>Where the lease's spans belong, as W3C's traceparent has it; empty: nobody traces.</summary>
+    public string Trace { get; init; } = "";
+
     /// <summary>The pool, once <see cref="PoolRequest.Resolve"/> has found it and made its buffers the request's.</summary>
     public Pool? Source { get; init; }
 }

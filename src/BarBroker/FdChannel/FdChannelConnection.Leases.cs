@@ -117,7 +117,7 @@ internal sealed partial class FdChannelConnection
         try
         {
             // The connection, which this thread closes, holds the process: it is watched until the lease itself holds it.
-            acquire.Claim = leases.BeginAcquire(RequestReader.Read(request), process.Owner, acquire);
+            acquire.Claim = leases.BeginAcquire(RequestReader.Read(request) with { Trace = acquire.Span?.Traceparent ?? "" }, process.Owner, acquire);
         }
         catch (LeaseException refusal)
         {

@@ -31,6 +31,7 @@ internal static class LeaseRecords
             NotedAt = marks.NotedAt,
             ProcessPid = marks.Process.Pid,
             ProcessKey = marks.Process.Key,
+            Trace = marks.Trace ?? "",
         };
         if (!marks.Groups.IsDefaultOrEmpty)
         {
@@ -62,6 +63,7 @@ internal static class LeaseRecords
         StuckAt = record.StuckAt,
         MaxLifetime = record.MaxLifetime > 0 ? TimeSpan.FromTicks(record.MaxLifetime) : null,
         NamesRanges = record.NamesRanges,
+        Trace = record.Trace,
         Groups = record.Groups.Count == 0 ? [] : [.. record.Groups],
         Process = new ProcessIdentity(record.ProcessPid, record.ProcessKey),
         Files = record.Files.Count == 0 ? [] : [.. record.Files.Select(static file => new FileIdentity(file.Device, file.Inode))],

@@ -37,6 +37,9 @@ internal sealed class Lease(ulong epoch, DeviceSlot slot, OwnerRecord owner, Acq
 
     public string RequestId { get; } = request.RequestId;
 
+    /// <summary>See <see cref="AcquireRequest.Trace"/>.</summary>
+    public string Trace { get; } = request.Trace;
+
     /// <summary>The request named ranges, in some of its buffers.</summary>
     public bool NamesRanges { get; } = request.Buffers.Any(static b => b.Size == 0);
 
@@ -219,6 +222,7 @@ internal sealed class Lease(ulong epoch, DeviceSlot slot, OwnerRecord owner, Acq
             Groups = Owner.Owner.Groups,
             Process = Owner.Owner.Process,
             Files = Files,
+            Trace = Trace,
         },
         Place = Place,
         StuckFor = State == LeaseState.Stuck ? clock.Span(Math.Max(0, now - StuckAt)) : null,

@@ -43,4 +43,7 @@ internal readonly record struct LeaseMarks(
 
     /// <summary>The dmabufs, in the order of the buffers; empty before they exist, and where nothing is kept over a restart.</summary>
     public ImmutableArray<FileIdentity> Files { get; init; } = [];
+
+    /// <summary>Where its spans belong, as W3C's traceparent has it; null or empty: nobody traces.</summary>
+    public string? Trace { get; init; }
 }

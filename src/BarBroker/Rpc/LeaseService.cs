@@ -42,7 +42,7 @@ internal sealed class LeaseService(LeaseManager leases, ClientRegistry registry,
         using var span = traces?.BeginAcquire(context.RequestHeaders.GetValue(LeaseTraces.Header));
         try
         {
-            var response = await AcquireAsync(request, context);
+            var response = await AcquireAsync(request, span?.Traceparent ?? "", context);
             span?.Granted(response.Lease.Id, response.Lease.Device);
             return response;
         }
@@ -109,10 +109,10 @@ internal sealed class LeaseService(LeaseManager leases, ClientRegistry registry,
         await events.SendAsync(responseStream, static (lease, device) => new V1.WatchEvent().With(lease, device));
     }
 
-    private async Task<V1.AcquireResponse> AcquireAsync(V1.AcquireRequest request, ServerCallContext context)
+    private async Task<V1.AcquireResponse> AcquireAsync(V1.AcquireRequest request, string trace, ServerCallContext context)
     {
         var caller = Caller.Of(context);
-        var wanted = RequestReader.Read(request);
+        var wanted = RequestReader.Read(request) with { Trace = trace };
         var process = caller.Process!;
 
         // The connection may close meanwhile; a lease must never be granted to a process that is not watched.

@@ -9,6 +9,9 @@ namespace BarBroker.Telemetry;
 /// <param name="context">Where its lease belongs.</param>
 internal sealed class AcquireSpan(LeaseTraces traces, Activity? activity, ActivityContext context) : IDisposable
 {
+    /// <summary>For the record of its lease; empty: it belongs nowhere.</summary>
+    public string Traceparent { get; } = LeaseTraces.TraceparentOf(context);
+
     public void Granted(string leaseId, string device)
     {
         traces.Remember(leaseId, context);

@@ -76,7 +76,7 @@ internal sealed class LeaseTraces(Func<string, bool> isLive) : ILeaseObserver, I
                 _leases.TryAdd(lease.Id, new LeaseSpans());
                 break;
             case LeaseState.Revoking:
-                // One that is older than this process was not granted here.
+                // One that is older than this process, and has no trace, was not told of before.
                 var ending = _leases.GetOrAdd(lease.Id, static _ => new LeaseSpans());
                 ending.Revoke ??= BeginRevoke(lease, ending.Context, ending.Operator);
                 break;
@@ -86,6 +86,15 @@ internal sealed class LeaseTraces(Func<string, bool> isLive) : ILeaseObserver, I
             case LeaseState.Ended when _leases.TryRemove(lease.Id, out var spans):
                 Stop(spans.Revoke);
                 break;
+        }
+    }
+
+    /// <summary>One that is older than this process is told of by its record alone.</summary>
+    public void LeaseRecorded(LeaseInfo lease)
+    {
+        if (ContextOf(lease.Marks.Trace) is var context && context != default)
+        {
+            _leases.GetOrAdd(lease.Id, static _ => new LeaseSpans()).Context = context;
         }
     }
 
@@ -108,6 +117,9 @@ internal sealed class LeaseTraces(Func<string, bool> isLive) : ILeaseObserver, I
 
     internal static ActivityContext ContextOf(string? traceparent) =>
         traceparent is { Length: HeaderLength } && ActivityContext.TryParse(traceparent, null, isRemote: true, out var context) ? context : default;
+
+    internal static string TraceparentOf(ActivityContext context) =>
+        context == default ? "" : $"00-{context.TraceId.ToHexString()}-{context.SpanId.ToHexString()}-{(int)(context.TraceFlags & ActivityTraceFlags.Recorded):x2}";
 
     /// <summary>Of a lease that may have ended, or whose grant was not told yet.</summary>
     private void Note(string leaseId, Action<LeaseSpans> note)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+using System.Diagnostics;
 using BarBroker.Configuration;
 using BarBroker.Devices;
 using BarBroker.Journal;
@@ -9,6 +10,7 @@ using BarBroker.Linux.Processes;
 using BarBroker.Linux.Time;
 using BarBroker.Processes;
 using BarBroker.Restart;
+using BarBroker.Telemetry;
 using BarBroker.Testing;
 using BarBroker.Tests.Leases;
 
@@ -25,6 +27,7 @@ public sealed class InheritanceTests : TestBase
     private KeepingManager _manager = null!;
     private LeaseOwner _owner = null!;
     private KeptFile? _shared;
+    private string _trace = "";
 
     public override async ValueTask InitializeAsync()
     {
@@ -152,6 +155,39 @@ public sealed class InheritanceTests : TestBase
         await Wait.Until(async () => (await next.UnendedAsync()).SequenceEqual([ids[0]]), "the lease that was lost ends in the journal");
     }
 
+    [Theory]
+    [InlineData("00-55f7651916cd43dd8448eb211c80319c-55ad6b7169203331-01")]
+    [InlineData("")]
+    public async Task Trace_RevokeAfterARestart_IsInThatOfTheAcquire(string traceparent)
+    {
+        var revokes = new List<Activity>();
+        using var listener = new ActivityListener
+        {
+            ShouldListenTo = static source => source.Name == LeaseTraces.SourceName,
+            Sample = static (ref ActivityCreationOptions<ActivityContext> _) => ActivitySamplingResult.AllDataAndRecorded,
+            ActivityStopped = revokes.Add,
+        };
+        ActivitySource.AddActivityListener(listener);
+        _trace = traceparent;
+        string[] ids = await LeaveLeasesAsync();
+        await using var run = await StartAsync();
+        run.Pump("dev0", "dev1");
+        await Wait.For(run.CompleteAsync(), "all is taken up");
+
+        run.End(ids[0]);
+
+        var revoke = Assert.Single(revokes);
+        Assert.Equal(("lease revoke", ids[0]), (revoke.OperationName, revoke.GetTagItem(LeaseTraces.Lease) as string));
+        if (traceparent.Length > 0)
+        {
+            Assert.Equal(traceparent, LeaseTraces.TraceparentOf(new ActivityContext(revoke.TraceId, revoke.ParentSpanId, revoke.ActivityTraceFlags)));
+        }
+        else
+        {
+            Assert.Equal(default, revoke.ParentSpanId);
+        }
+    }
+
     [Fact]
     public async Task Close_OneOfTwoThatShare_WhatTheyShareIsKeptMeanwhileAndTheOtherGoesOn()
     {
@@ -239,7 +275,7 @@ public sealed class InheritanceTests : TestBase
         await using var run = await StartAsync();
         run.Pump("dev0", "dev1");
         await Wait.For(run.CompleteAsync(), "there is nothing to take up");
-        string[] ids = [run.Acquire("dev0", _owner), run.Acquire("dev1", _owner)];
+        string[] ids = [run.Acquire("dev0", _owner, _trace), run.Acquire("dev1", _owner, _trace)];
         Assert.Equal(ids, await run.UnendedAsync());
         await run.StopAsync();
         return ids;
@@ -261,6 +297,7 @@ public sealed class InheritanceTests : TestBase
         private readonly RestartMetrics _metrics = new();
         private readonly ClientRegistry _registry;
         private readonly IDisposable _told;
+        private readonly LeaseTraces _traces;
         private readonly CancellationTokenSource _stop = new();
         private Task _taking = Task.CompletedTask;
 
@@ -275,6 +312,8 @@ public sealed class InheritanceTests : TestBase
             _registry = new ClientRegistry(_leases.Manager.OwnerExited, logs.CreateLogger<ClientRegistry>(), _inheritance.Keeper);
             Journal = new LeaseJournal(options, new BootTimeProvider(), () => _leases.Manager.List(LeaseFilter.All), logs.CreateLogger<LeaseJournal>(), waitForTakeOver: true) { Incomplete = _inheritance.Board!.SetIncomplete };
             _told = _leases.Manager.Subscribe(Journal);
+            _traces = new LeaseTraces(static _ => true);
+            _leases.Manager.Subscribe(_traces);
         }
 
         public LeaseJournal Journal { get; }
@@ -303,7 +342,14 @@ public sealed class InheritanceTests : TestBase
 
         public Task CompleteAsync() => _taking = _inheritance.CompleteAsync(Journal, _leases.Manager, _stop.Token);
 
-        public string Acquire(string device, LeaseOwner owner) => _leases.Active(LeaseFixture.Sized(LeaseFixture.Page) with { Device = device, Ttl = TimeSpan.FromMinutes(5) }, owner).Id;
+        public string Acquire(string device, LeaseOwner owner, string trace) =>
+            _leases.Active(LeaseFixture.Sized(LeaseFixture.Page) with { Device = device, Ttl = TimeSpan.FromMinutes(5), Trace = trace }, owner).Id;
+
+        public void End(string id)
+        {
+            _leases.Manager.End(id, EndReason.Operator, "in the way");
+            _leases.Pump();
+        }
 
         /// <summary>What the journal has no end of.</summary>
         public async Task<string[]> UnendedAsync() => [.. (await Wait.For(Journal.AskAsync(static store => store.Unended()), "the journal's answer")).Select(static record => record.Lease.Id)];
@@ -323,6 +369,7 @@ public sealed class InheritanceTests : TestBase
             await _stop.CancelAsync();
             await _taking.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             _registry.Dispose();
+            _traces.Dispose();
             _metrics.Dispose();
 
             // What a process that ends would close.

@@ -178,7 +178,7 @@ internal sealed partial class LeaseBook
             kept.HangLimit,
             kept.Labels,
             kept.Marks.RequestId)
-        { Pool = kept.Pool, Source = pool };
+        { Pool = kept.Pool, Source = pool, Trace = kept.Marks.Trace ?? "" };
         // What was decided and not written down any more is on the board.
         bool isEnding = kept.Board.EndReason != EndReason.None && kept.State < LeaseState.Revoking;
         var lease = new Lease(kept.Epoch, slot, owner, request)
