@@ -7,6 +7,7 @@ using BarBroker.Cli.Commands;
 using BarBroker.Cli.Completing;
 using BarBroker.Cli.Manual;
 using BarBroker.Cli.Running;
+using BarBroker.Cli.Tracing;
 
 if (args is [ExecStub.Marker, ..])
 {
@@ -31,5 +32,9 @@ if (parsed.Action is ParseErrorAction)
     return Failure.Usage(parsed.Errors.Select(error => error.Message), parsed.CommandResult.Command);
 }
 
+using var trace = CommandTrace.Begin(parsed.CommandResult);
+
 // Each command that lives long handles signals itself; the others end by them.
-return await parsed.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null });
+int exitCode = await parsed.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null });
+trace?.Ended(exitCode);
+return exitCode;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 using System.Net.Sockets;
+using BarBroker.Cli.Tracing;
 using BarBroker.Client;
 using BarBroker.V1;
 using Grpc.Net.Client;
@@ -16,7 +17,7 @@ internal sealed class OperatorConnection : IDisposable
     {
         SocketPath = socketPath;
         _channel = BrokerChannel.Open(socketPath);
-        Service = new OperatorService.OperatorServiceClient(_channel);
+        Service = new OperatorService.OperatorServiceClient(CommandTrace.Through(_channel));
     }
 
     public string SocketPath { get; }

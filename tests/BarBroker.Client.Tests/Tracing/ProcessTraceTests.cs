@@ -76,6 +76,27 @@ public sealed class ProcessTraceTests : ClientTestBase
     }
 
     [Fact]
+    public async Task OperatorCalls_ByBarctlWithACollector_AreInItsTraceAndInThatOfWhoCallsIt()
+    {
+        var (receiver, broker) = await StartAsync();
+        const string Trace = "44f7651916cd43dd8448eb211c80319c";
+        (string, string)[] environment = [("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.Endpoint), ("TRACEPARENT", $"00-{Trace}-44ad6b7169203331-01")];
+
+        Assert.Equal(0, await TracedProcess.BarctlAsync(broker, environment, "device", "cordon", "sim0"));
+        Assert.NotEqual(0, await TracedProcess.BarctlAsync(broker, environment, "device", "cordon", "none"));
+        Assert.Equal(0, await TracedProcess.BarctlAsync(broker, environment[..1], "device", "uncordon", "sim0"));
+
+        var command = await receiver.FirstAsync(static span => span is { Service: "barctl", Name: "barctl device cordon", Failure: "" }, "the command");
+        var call = await receiver.FirstAsync(static span => span is { Name: "operator cordon", Failure: "" }, "the call");
+        Assert.Equal((Trace, "44ad6b7169203331"), (command.TraceId, command.Parent));
+        Assert.Equal((Daemon, Trace, command.Id), (call.Service, call.TraceId, call.Parent));
+        var failed = await receiver.FirstAsync(static span => span is { Service: "barctl", Failure.Length: > 0 }, "the command that was refused");
+        Assert.StartsWith("exit status ", failed.Failure, StringComparison.Ordinal);
+        var alone = await receiver.FirstAsync(static span => span is { Service: "barctl", Name: "barctl device uncordon" }, "the command that nobody traces");
+        Assert.Equal(("", alone.TraceId), (alone.Parent, (await receiver.FirstAsync(static span => span.Name == "operator uncordon", "its call")).TraceId));
+    }
+
+    [Fact]
     public async Task OperatorCalls_RefusedOrOfATraceOfTheirOwn_SaySo()
     {
         var (receiver, broker) = await StartAsync();

@@ -37,9 +37,11 @@ internal sealed class TracedProcess : IDisposable
         }
     }
 
-    public static async Task<int> BarctlAsync(BrokerProcess broker, params string[] arguments)
+    public static Task<int> BarctlAsync(BrokerProcess broker, params string[] arguments) => BarctlAsync(broker, [], arguments);
+
+    public static async Task<int> BarctlAsync(BrokerProcess broker, (string Name, string Value)[] environment, params string[] arguments)
     {
-        using var barctl = Start("BarBroker.Cli", "barctl", broker, arguments);
+        using var barctl = Start("BarBroker.Cli", "barctl", broker, arguments, environment);
         return await barctl.EndAsync();
     }
 

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+
+using System.CommandLine.Parsing;
+using System.Diagnostics;
+using System.Globalization;
+using BarBroker.Client;
+using Grpc.Core;
+using Grpc.Core.Interceptors;
+using Grpc.Net.Client;
+using OpenTelemetry;
+using OpenTelemetry.Resources;
+using OpenTelemetry.Trace;
+
+namespace BarBroker.Cli.Tracing;
+
+/// <summary>The span of a command, which the broker's spans of its calls are under. There is one only where the environment says where a collector is; what is not sent yet goes there at the end.</summary>
+internal sealed class CommandTrace : IDisposable
+{
+    private const string Name = "barctl";
+
+    /// <summary>As OpenTelemetry has them.</summary>
+    private static readonly string[] _collectors = ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"];
+
+    private readonly ActivitySource _source = new(Name);
+    private readonly TracerProvider _sender;
+    private readonly Activity? _span;
+
+    private CommandTrace(string command, string? parent)
+    {
+        _sender = Sdk.CreateTracerProviderBuilder()
+            .ConfigureResource(static resource => resource.AddService(Name))
+            .AddSource(Name, BrokerClient.ActivitySourceName)
+            .AddOtlpExporter()
+            .Build();
+        _ = ActivityContext.TryParse(parent, null, isRemote: true, out var context);
+        _span = _source.StartActivity(command, ActivityKind.Client, context);
+    }
+
+    /// <summary>Null: nobody wants it. Under the span that TRACEPARENT names, if it names one.</summary>
+    public static CommandTrace? Begin(CommandResult command) =>
+        Array.Exists(_collectors, static variable => !string.IsNullOrEmpty(Environment.GetEnvironmentVariable(variable)))
+            ? new CommandTrace(FullName(command), Environment.GetEnvironmentVariable("TRACEPARENT"))
+            : null;
+
+    /// <summary>Tells the other end where it is called from.</summary>
+    public static CallInvoker Through(GrpcChannel channel) => channel.Intercept(static metadata =>
+    {
+        if (Activity.Current is { IdFormat: ActivityIdFormat.W3C, Id: { } id })
+        {
+            metadata.Add("traceparent", id);
+        }
+
+        return metadata;
+    });
+
+    public void Ended(int exitCode)
+    {
+        if (exitCode != ExitCode.Done)
+        {
+            _span?.SetStatus(ActivityStatusCode.Error, string.Create(CultureInfo.InvariantCulture, $"exit status {exitCode}"));
+        }
+    }
+
+    public void Dispose()
+    {
+        _span?.Stop();
+        _sender.Dispose();
+        _source.Dispose();
+    }
+
+    private static string FullName(CommandResult command)
+    {
+        var words = new Stack<string>();
+        for (SymbolResult? result = command; result is CommandResult { Parent: not null } here; result = here.Parent)
+        {
+            words.Push(here.Command.Name);
+        }
+
+        return string.Join(' ', words.Prepend(Name));
+    }
+}
