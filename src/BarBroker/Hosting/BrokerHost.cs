@@ -100,9 +100,9 @@ internal sealed partial class BrokerHost : IAsyncDisposable
             HostLog.SlowOpen(_log, patience);
         }
 
-        if (_inheritance.Keeper is not null)
+        if (_journal is not null)
         {
-            _taking = _inheritance.CompleteAsync(_journal!, Leases, _stopTaking.Token);
+            _taking = _inheritance.CompleteAsync(_journal, Leases, _stopTaking.Token);
         }
 
         _health.Start(Leases.Devices());

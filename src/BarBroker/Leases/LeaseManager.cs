@@ -101,8 +101,8 @@ internal sealed partial class LeaseManager : IAsyncDisposable
     /// <summary>Leases of an earlier run that are neither taken up nor proven to be over, by their epochs.</summary>
     public ImmutableHashSet<ulong> Unaccounted() => _book.Unaccounted();
 
-    /// <summary>One a device: completes when that has none of them any more.</summary>
-    public IEnumerable<Task> Accounted => _book.Slots.Select(static s => s.Accounted.Task);
+    /// <summary>Each device; done when it is taken up, or open: then it has none of them any more.</summary>
+    public IEnumerable<(string Name, Task Done)> Accounted => _book.Slots.Select(static s => (s.Name, s.Accounted.Task));
 
     /// <summary>Opens the devices, each on its own thread; a device that does not open is Unavailable, with the reason, and tried again with backoff.</summary>
     public void Start()

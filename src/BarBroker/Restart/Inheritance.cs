@@ -135,7 +135,8 @@ internal sealed class Inheritance
     }
 
     /// <summary>
-    /// Completes when every device is taken up, or let go and proven to be free. What is known to be over by then ends in the journal, as soon as it is known; what cannot be told yet stays, also for the next run.
+    /// Completes when every device is taken up, or open, which it can be only when nobody of before has it any more. What is known to be over by then ends in the journal, as soon as it is known; what cannot be
+    /// told yet stays, also for the next run.
     /// </summary>
     /// <param name="cancellation">The broker stops; everything stays as it is.</param>
     public async Task CompleteAsync(LeaseJournal journal, LeaseManager leases, CancellationToken cancellation)
@@ -153,13 +154,23 @@ internal sealed class Inheritance
             RestartLog.Restored(_log, living.Count, devices, elapsed);
         }
 
-        HashSet<ulong> taken = [.. known.Select(static lease => lease.Epoch)];
-        Task[] accounted = [.. leases.Accounted.Where(static device => !device.IsCompleted)];
-        journal.TakeOver(leases.Unaccounted().Union(taken));
-        await foreach (var _ in Task.WhenEach(accounted).WithCancellation(cancellation))
+        var earlier = await journal.Earlier.WaitAsync(cancellation);
+        if (earlier.Problem.Length > 0)
         {
-            journal.TakeOver(leases.Unaccounted().Union(taken));
+            // Whose the records are that could not be read is not known.
+            await Task.WhenAll(leases.Accounted.Select(static device => device.Done)).WaitAsync(cancellation);
         }
+
+        var recorded = earlier.Leases.Where(record => record.BootId == earlier.BootId).ToLookup(static record => record.Lease.Device, static record => record.Lease.Epoch);
+        HashSet<ulong> taken = [.. known.Select(static lease => lease.Epoch)];
+        Task[] awaited = [.. leases.Accounted.Select(static device => device.Done).Where(static done => !done.IsCompleted)];
+        journal.TakeOver(Open());
+        await foreach (var _ in Task.WhenEach(awaited).WithCancellation(cancellation))
+        {
+            journal.TakeOver(Open());
+        }
+
+        HashSet<ulong> Open() => [.. taken, .. leases.Unaccounted(), .. leases.Accounted.Where(static device => !device.Done.IsCompleted).SelectMany(device => recorded[device.Name])];
     }
 
     /// <summary>What nobody has claimed of what the service manager has passed is not kept by it any more.</summary>

@@ -39,7 +39,8 @@ public sealed class JournalTests : TestBase
         }
 
         var broker = Own(await Daemon.StartAsync(directory.Path, configuration));
-        var entries = await HistoryAsync(broker, new HistoryRequest());
+        List<HistoryEvent> entries = [];
+        await Wait.Until(async () => (entries = await HistoryAsync(broker, new HistoryRequest())).Count(static entry => entry.Kind == HistoryKind.Ended) >= granted.Count, "the leases of before have ended");
 
         Assert.Equal(granted.Order(), entries.Where(entry => entry.Kind == HistoryKind.Granted).Select(entry => entry.LeaseId).Order());
         var ends = entries.Where(entry => entry.Kind == HistoryKind.Ended).ToList();

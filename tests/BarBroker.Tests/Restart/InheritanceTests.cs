@@ -28,6 +28,7 @@ public sealed class InheritanceTests : TestBase
     private LeaseOwner _owner = null!;
     private KeptFile? _shared;
     private string _trace = "";
+    private RestartMode _mode = RestartMode.Preserve;
 
     public override async ValueTask InitializeAsync()
     {
@@ -153,6 +154,34 @@ public sealed class InheritanceTests : TestBase
         next.Pump("dev0", "dev1");
         await Wait.For(taking, "the device is opened");
         await Wait.Until(async () => (await next.UnendedAsync()).SequenceEqual([ids[0]]), "the lease that was lost ends in the journal");
+    }
+
+    [Fact]
+    public async Task Complete_NothingIsKept_RecordsEndWhenTheirDeviceIsOpen()
+    {
+        _mode = RestartMode.Revoke;
+        string[] ids;
+        await using (var killed = await StartAsync())
+        {
+            killed.Pump("dev0", "dev1");
+            await Wait.For(killed.CompleteAsync(), "there is nothing to end");
+            ids = [killed.Acquire("dev0", _owner, ""), killed.Acquire("dev1", _owner, "")];
+            Assert.Equal(ids, await killed.UnendedAsync());
+        }
+
+        // The one before is not wholly gone: the kernel still has a thread of it in the device.
+        await using var run = await StartAsync();
+        run.Device(1).FailOpen = true;
+        run.Pump("dev0", "dev1");
+        var ending = run.CompleteAsync();
+
+        await Wait.Until(async () => (await run.UnendedAsync()).SequenceEqual([ids[1]]), "what is proven ends in the journal");
+        Assert.False(ending.IsCompleted);
+        run.Device(1).FailOpen = false;
+        run.Pass(TimeSpan.FromSeconds(5));
+        run.Pump("dev1");
+        await Wait.For(ending, "the device is opened");
+        await Wait.Until(async () => (await run.UnendedAsync()).Length == 0, "the other ends, too");
     }
 
     [Theory]
@@ -283,7 +312,7 @@ public sealed class InheritanceTests : TestBase
 
     private async Task<BrokerRun> StartAsync()
     {
-        var run = new BrokerRun(_directory, _manager, Logs);
+        var run = new BrokerRun(_directory, _manager, Logs, _mode);
         run.Device(0).Shared = run.Device(1).Shared = _shared;
         await run.PlanAsync();
         return run;
@@ -303,14 +332,18 @@ public sealed class InheritanceTests : TestBase
 
         private static ulong _epochs;
 
-        public BrokerRun(TestDirectory directory, KeepingManager manager, LogCapture logs)
+        public BrokerRun(TestDirectory directory, KeepingManager manager, LogCapture logs, RestartMode mode)
         {
-            var options = new BrokerOptions { StateDirectory = directory.File("state"), RuntimeDirectory = directory.File("run"), Restart = RestartMode.Preserve };
+            var options = new BrokerOptions { StateDirectory = directory.File("state"), RuntimeDirectory = directory.File("run"), Restart = mode };
             using var start = manager.Start(capacity: 64);
             _inheritance = Inheritance.Begin(options, start, _metrics, new BootTimeProvider(), logs.CreateLogger<Inheritance>());
-            _leases.Manager.UseKeeper(_inheritance.Keeper!, _inheritance.Board!);
+            if (_inheritance.Keeper is { } keeper)
+            {
+                _leases.Manager.UseKeeper(keeper, _inheritance.Board!);
+            }
+
             _registry = new ClientRegistry(_leases.Manager.OwnerExited, logs.CreateLogger<ClientRegistry>(), _inheritance.Keeper);
-            Journal = new LeaseJournal(options, new BootTimeProvider(), () => _leases.Manager.List(LeaseFilter.All), logs.CreateLogger<LeaseJournal>(), waitForTakeOver: true) { Incomplete = _inheritance.Board!.SetIncomplete };
+            Journal = new LeaseJournal(options, new BootTimeProvider(), () => _leases.Manager.List(LeaseFilter.All), logs.CreateLogger<LeaseJournal>(), waitForTakeOver: true) { Incomplete = _inheritance.Board is { } board ? board.SetIncomplete : null };
             _told = _leases.Manager.Subscribe(Journal);
             _traces = new LeaseTraces(static _ => true);
             _leases.Manager.Subscribe(_traces);
@@ -326,7 +359,11 @@ public sealed class InheritanceTests : TestBase
 
         public async Task PlanAsync()
         {
-            await _inheritance.PlanAsync(Journal, _leases.Manager, _registry, ["dev0", "dev1"], Cancellation);
+            if (_inheritance.Keeper is not null)
+            {
+                await _inheritance.PlanAsync(Journal, _leases.Manager, _registry, ["dev0", "dev1"], Cancellation);
+            }
+
             _leases.Manager.Start();
         }
 
@@ -385,7 +422,7 @@ public sealed class InheritanceTests : TestBase
                 device.CloseFiles();
             }
 
-            _inheritance.Board!.Dispose();
+            _inheritance.Board?.Dispose();
             _stop.Dispose();
         }
 

@@ -66,7 +66,7 @@ internal sealed class SimulatedFaults
             if (words.Length > 0 && words[0][0] != '#' && !faults.TryAdd(words))
             {
                 throw new IOException(
-                    $"faults file {path}, line {i + 1}: \"{lines[i]}\" is not a fault; write \"OPERATION fail ERRNO\", \"OPERATION slow TIME\", \"OPERATION stuck\" "
+                    $"faults file {path}, line {i + 1}: \"{lines[i]}\" is not a fault; write \"OPERATION fail ERRNO\", \"OPERATION slow TIME\", \"OPERATION stuck\", "
                     + "\"vanish\", \"request\" or \"error\", where OPERATION is open, close, export, revoke, reset or scrub, ERRNO such as EIO, TIME such as 500ms");
             }
         }

@@ -20,7 +20,6 @@ internal sealed partial class LeaseBook
             return;
         }
 
-        AccountFor(slot);
         PostRecycle(slot);
     }
 

@@ -104,7 +104,7 @@ internal sealed class DeviceSlot(DeviceRegistration registration) : Deadline
     /// <summary>On the board: leases of an earlier run that were not taken up, until it is proven that they are over. If nothing less does, the device's being opened anew proves it.</summary>
     public List<BoardPlace> LostPlaces { get; } = [];
 
-    /// <summary>Completes when all that an earlier run had leased of it is in the lease book, or proven to be over; at once where that is nothing.</summary>
+    /// <summary>Completes when all that an earlier run had leased of it is in the lease book, or proven to be over: when it is taken up, or has been opened.</summary>
     public TaskCompletionSource Accounted { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>What <see cref="Accounted"/> waits for.</summary>
