@@ -211,13 +211,13 @@ public sealed class LeaseRestoreTests : IDisposable
         Assert.Equal(LeaseError.NotFound, Assert.Throws<LeaseException>(() => _fixture.Manager.Get("ls-0007", _owner.Uid + 1)).Error);
         Assert.Equal(LeaseError.NotFound, Assert.Throws<LeaseException>(() => Get(8)).Error);
         Assert.Equal([7ul], _fixture.Manager.Unaccounted());
-        Assert.False(_fixture.Manager.Accounted.Single().IsCompleted);
+        Assert.False(_fixture.Manager.Accounted.Single().Done.IsCompleted);
 
         _fixture.Pump();
 
         Assert.Equal(LeaseState.Active, Get(7).State);
         Assert.Empty(_fixture.Manager.Unaccounted());
-        Assert.True(_fixture.Manager.Accounted.Single().IsCompleted);
+        Assert.True(_fixture.Manager.Accounted.Single().Done.IsCompleted);
     }
 
     [Fact]
@@ -230,13 +230,13 @@ public sealed class LeaseRestoreTests : IDisposable
 
         Assert.Equal([7ul], _fixture.Manager.Unaccounted());
         Assert.Equal(7ul, Assert.Single(_board.Found()).Epoch);
-        Assert.False(_fixture.Manager.Accounted.Single().IsCompleted);
+        Assert.False(_fixture.Manager.Accounted.Single().Done.IsCompleted);
         _device.FailOpen = false;
         _fixture.Pass(TimeSpan.FromSeconds(10));
         _fixture.Pump();
         Assert.Empty(_fixture.Manager.Unaccounted());
         Assert.Empty(_board.Found());
-        Assert.True(_fixture.Manager.Accounted.Single().IsCompleted);
+        Assert.True(_fixture.Manager.Accounted.Single().Done.IsCompleted);
     }
 
     [Fact]

@@ -10,7 +10,7 @@ namespace BarBroker.Tests.Rpc;
 
 public sealed class LeaseServiceTests : BrokerTest
 {
-    protected override string More => """ "limits": { "leasesPerUid": 20 }, """;
+    protected override string More => """ "limits": { "leasesPerUid": 20 }, "leases": { "ticketTtl": "10m" }, """;
 
     [Fact]
     public async Task ListDevices_Simulated_TellsBarsAndState()
@@ -32,7 +32,7 @@ public sealed class LeaseServiceTests : BrokerTest
 
         var lease = response.Lease;
         Assert.Equal(16, response.Ticket.Length);
-        Assert.Equal(TimeSpan.FromSeconds(10), response.TicketTtl.ToTimeSpan());
+        Assert.Equal(TimeSpan.FromMinutes(10), response.TicketTtl.ToTimeSpan());
         Assert.Equal([(0x8000ul, 0x2000ul), (0ul, 0x1000ul)], lease.Buffers[0].Ranges.Select(range => (range.Offset, range.Length)));
         Assert.Equal(0x3000ul, lease.Buffers[0].Size);
         Assert.Equal((Environment.ProcessId, Linux.Users.EffectiveUid), (lease.Owner.Pid, lease.Owner.Uid));
