@@ -67,7 +67,7 @@ internal sealed partial class BrokerHost
         Vitals.Taken += _health.SignsTaken;
         _leaseLog = new LeaseLog(logs.CreateLogger<LeaseLog>());
         Reloader = new ConfigurationReloader(options, read, Leases, logs.CreateLogger<ConfigurationReloader>());
-        _journal = options.Journal.Enabled ? new LeaseJournal(options, time, () => Leases.List(LeaseFilter.All), logs.CreateLogger<LeaseJournal>(), waitForTakeOver: true) : null;
+        _journal = options.Journal.Enabled ? new LeaseJournal(options, time, () => Leases.List(LeaseFilter.All), logs.CreateLogger<LeaseJournal>()) : null;
         if (_journal is not null)
         {
             _restartMetrics.UseRecords(() => _journal.EndedEarlier);

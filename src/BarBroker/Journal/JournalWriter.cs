@@ -46,7 +46,6 @@ internal sealed partial class JournalWriter : IDisposable
     private bool _isStopped;
 
     /// <param name="living">The leases that have not ended, for a database that begins while there are some.</param>
-    /// <param name="waitForTakeOver">Leases of earlier runs are not ended before <see cref="TakeOver"/> was called.</param>
     public JournalWriter(
         JournalOptions options,
         string stateDirectory,
@@ -54,10 +53,8 @@ internal sealed partial class JournalWriter : IDisposable
         TimeProvider time,
         RefusalTally refusals,
         Func<IEnumerable<LeaseInfo>> living,
-        ILogger log,
-        bool waitForTakeOver = false)
+        ILogger log)
     {
-        _takenOver = waitForTakeOver ? null : new HashSet<ulong>();
         _options = options;
         _file = new JournalFile(stateDirectory);
         _runtimeDirectory = runtimeDirectory;
@@ -102,7 +99,7 @@ internal sealed partial class JournalWriter : IDisposable
     /// <summary>What earlier runs have left, as soon as it is known; never fails, and may be less than there was.</summary>
     public Task<EarlierLeases> Earlier => _earlier.Task;
 
-    /// <summary>This run has these leases of earlier ones, and has told their records, or cannot say yet that they are over; all others end. Each call counts in the place of the one before.</summary>
+    /// <summary>This run has these leases of earlier ones, and has told their records, or cannot say yet that they are over; all others end, and none before the first call. Each call counts in the place of the one before.</summary>
     public void TakeOver(IReadOnlySet<ulong> epochs)
     {
         _takenOver = epochs;

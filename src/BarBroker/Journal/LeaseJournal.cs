@@ -22,11 +22,10 @@ internal sealed class LeaseJournal : ILeaseObserver, IDisposable
 
     private readonly JournalMetrics _metrics;
 
-    /// <param name="waitForTakeOver">Leases of earlier runs are not ended before <see cref="TakeOver"/> was called.</param>
-    public LeaseJournal(BrokerOptions options, TimeProvider time, Func<IEnumerable<LeaseInfo>> living, ILogger log, bool waitForTakeOver = false)
+    public LeaseJournal(BrokerOptions options, TimeProvider time, Func<IEnumerable<LeaseInfo>> living, ILogger log)
     {
         _refusals = new RefusalTally(time);
-        _writer = new JournalWriter(options.Journal, options.StateDirectory, options.RuntimeDirectory, time, _refusals, living, log, waitForTakeOver);
+        _writer = new JournalWriter(options.Journal, options.StateDirectory, options.RuntimeDirectory, time, _refusals, living, log);
         _metrics = new JournalMetrics(_writer);
     }
 

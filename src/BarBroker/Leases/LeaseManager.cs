@@ -89,12 +89,12 @@ internal sealed partial class LeaseManager : IAsyncDisposable
     }
 
     /// <summary>Whether the device has a use for what is kept by this name of several of them.</summary>
-    public bool Shares(string device, string name) => Array.Exists(_workers, worker => worker.Device == device && worker.Shares(name));
+    public bool Shares(string device, string name) => WorkerOf(device).Shares(name);
 
     /// <summary>What an earlier run has left of a device is taken up by <see cref="Start"/>, before the device's first open is said to be over. To be called before, for each device that something is left of.</summary>
     public void Inherit(string device, KeptDevice kept)
     {
-        Array.Find(_workers, worker => worker.Device == device)!.Inherit(kept);
+        WorkerOf(device).Inherit(kept);
         _book.Inherit(device, kept);
     }
 
@@ -300,6 +300,8 @@ internal sealed partial class LeaseManager : IAsyncDisposable
         Refused?.Invoke(request, owner, refusal);
         return false;
     }
+
+    private DeviceWorker WorkerOf(string device) => Array.Find(_workers, worker => worker.Device == device)!;
 
     private Task StopAsync()
     {

@@ -89,8 +89,7 @@ internal sealed partial class DescriptorStore
         {
             if (isForgotten)
             {
-                Add(name, -_kept.GetValueOrDefault(name));
-                _isFullTold = false;
+                Uncount(name);
             }
 
             _uses.Remove(name);

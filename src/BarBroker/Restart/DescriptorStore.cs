@@ -114,8 +114,7 @@ internal sealed partial class DescriptorStore : IDescriptorKeeper
         {
             lock (_gate)
             {
-                Add(name, -_kept.GetValueOrDefault(name));
-                _isFullTold = false;
+                Uncount(name);
             }
         }
     }
@@ -181,6 +180,13 @@ internal sealed partial class DescriptorStore : IDescriptorKeeper
             RestartLog.NotForgotten(_log, name, exception);
             return false;
         }
+    }
+
+    /// <summary>Under the lock: nothing is kept by this name any more.</summary>
+    private void Uncount(string name)
+    {
+        Add(name, -_kept.GetValueOrDefault(name));
+        _isFullTold = false;
     }
 
     /// <summary>Under the lock.</summary>

@@ -45,6 +45,7 @@ public abstract class JournalTestBase : TestBase
             () => Leases.Manager.List(LeaseFilter.All),
             Logs.CreateLogger("journal")));
         Own(Leases.Manager.Subscribe(journal));
+        journal.TakeOver(new HashSet<ulong>());
         return journal;
     }
 

@@ -343,7 +343,7 @@ public sealed class InheritanceTests : TestBase
             }
 
             _registry = new ClientRegistry(_leases.Manager.OwnerExited, logs.CreateLogger<ClientRegistry>(), _inheritance.Keeper);
-            Journal = new LeaseJournal(options, new BootTimeProvider(), () => _leases.Manager.List(LeaseFilter.All), logs.CreateLogger<LeaseJournal>(), waitForTakeOver: true) { Incomplete = _inheritance.Board is { } board ? board.SetIncomplete : null };
+            Journal = new LeaseJournal(options, new BootTimeProvider(), () => _leases.Manager.List(LeaseFilter.All), logs.CreateLogger<LeaseJournal>()) { Incomplete = _inheritance.Board is { } board ? board.SetIncomplete : null };
             _told = _leases.Manager.Subscribe(Journal);
             _traces = new LeaseTraces(static _ => true);
             _leases.Manager.Subscribe(_traces);

@@ -70,10 +70,8 @@ internal sealed partial class LeaseBook
 
     private void TakeProofs(bool isBurst)
     {
-        Lock();
-        FinishProven(isBurst ? BurstSize : int.MaxValue);
+        using Transition _ = Enter(mostProofs: isBurst ? BurstSize : int.MaxValue);
         _isBurst = isBurst;
-        new Transition(this).Dispose();
     }
 
     /// <summary>Under the lock, when it was just taken: what device threads have said before is known to whatever comes now.</summary>

@@ -28,11 +28,8 @@ internal sealed partial class LeaseBook
     /// <summary>True if there is more.</summary>
     private bool SweepSome(int part, bool stalled)
     {
-        Lock();
         // That devices have something to do comes first; the books may be a moment behind.
-        if (part == 0)
-            FinishProven(BurstSize);
-        using var transition = new Transition(this);
+        using Transition _ = Enter(mostProofs: part == 0 ? BurstSize : 0);
         long now = _clock.Now;
         if (stalled && part == 0)
             _stalledAt = now;

@@ -199,10 +199,11 @@ internal sealed partial class LeaseBook : IDisposable
             _observers.Add(slot.ToInfo());
     }
 
-    private Transition Enter()
+    /// <param name="mostProofs">Of those that have come, so many are taken note of.</param>
+    private Transition Enter(int mostProofs = int.MaxValue)
     {
         Lock();
-        FinishProven(int.MaxValue);
+        FinishProven(mostProofs);
         return new Transition(this);
     }
 
