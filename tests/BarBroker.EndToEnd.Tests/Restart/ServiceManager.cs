@@ -3,11 +3,8 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Globalization;
-using System.Net.Sockets;
-using System.Text;
 using BarBroker.EndToEnd.Tests.Support;
 using BarBroker.Linux;
-using BarBroker.Linux.Sockets;
 using BarBroker.Testing;
 using Mono.Unix.Native;
 
@@ -18,12 +15,8 @@ internal sealed class ServiceManager : IAsyncDisposable
 {
     private readonly string _directory;
     private readonly string _configuration;
-    private readonly Socket _notifications;
-    private readonly Lock _gate = new();
-    private readonly List<(string Name, FileDescriptor File)> _store = [];
+    private readonly ManagerStore _store;
     private readonly ConcurrentQueue<string> _log = new();
-    private readonly CancellationTokenSource _stop = new();
-    private readonly Task _listening;
     private TaskCompletionSource _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private Process? _process;
 
@@ -31,11 +24,8 @@ internal sealed class ServiceManager : IAsyncDisposable
     {
         _directory = directory;
         _configuration = configuration;
-        string notify = Path.Combine(directory, "notify");
-        _notifications = new Socket(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified);
-        _notifications.Bind(new UnixDomainSocketEndPoint(notify));
         RuntimeDirectory = Path.Combine(directory, "run");
-        _listening = ListenAsync();
+        _store = new ManagerStore(Path.Combine(directory, "notify"), Told);
     }
 
     public string RuntimeDirectory { get; }
@@ -52,28 +42,14 @@ internal sealed class ServiceManager : IAsyncDisposable
     public string Log => string.Join('\n', _log);
 
     /// <summary>The names in the store, each as often as it is there.</summary>
-    public IReadOnlyList<string> Stored
-    {
-        get
-        {
-            lock (_gate)
-            {
-                return [.. _store.Select(static kept => kept.Name)];
-            }
-        }
-    }
+    public IReadOnlyList<string> Stored => _store.With<IReadOnlyList<string>>(static kept => [.. kept.Select(static one => one.Name)]);
 
     /// <summary>Starts the daemon with what is in the store, and waits until it is ready.</summary>
     public async Task StartAsync()
     {
         Assert.Null(_process);
         _ready = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        (string Name, FileDescriptor File)[] passed;
-        lock (_gate)
-        {
-            passed = [.. _store];
-        }
-
+        (string Name, FileDescriptor File)[] passed = _store.With(static kept => kept.ToArray());
         string names = string.Join(':', passed.Select(static kept => kept.Name));
         string numbers = string.Join(',', passed.Select(static kept => kept.File.Number.ToString(CultureInfo.InvariantCulture)));
         var start = ProgramStart.Of([NativeProgram.Build("fd_launcher.c"), names, numbers, BrokerProgram.Path, "--config", _configuration, "--runtime-dir", RuntimeDirectory]);
@@ -116,31 +92,21 @@ internal sealed class ServiceManager : IAsyncDisposable
     }
 
     /// <summary>While no daemon runs: does what it wants with what is kept by that name.</summary>
-    public void Tamper(string name, Action<FileDescriptor> change)
-    {
-        lock (_gate)
-        {
-            change(_store.First(kept => kept.Name == name).File);
-        }
-    }
+    public void Tamper(string name, Action<FileDescriptor> change) => change(_store.With(kept => kept.First(one => one.Name == name).File));
 
-    public void Lose(string name)
+    public void Lose(string name) => _store.With(kept =>
     {
-        lock (_gate)
-        {
-            int index = _store.FindIndex(kept => kept.Name == name);
-            _store[index].File.Dispose();
-            _store.RemoveAt(index);
-        }
-    }
+        int index = kept.FindIndex(one => one.Name == name);
+        kept[index].File.Dispose();
+        kept.RemoveAt(index);
+        return index;
+    });
 
-    public void Add(string name, FileDescriptor file)
+    public void Add(string name, FileDescriptor file) => _store.With(kept =>
     {
-        lock (_gate)
-        {
-            _store.Add((name, file));
-        }
-    }
+        kept.Add((name, file));
+        return kept.Count;
+    });
 
     public async ValueTask DisposeAsync()
     {
@@ -149,14 +115,7 @@ internal sealed class ServiceManager : IAsyncDisposable
             await KillAsync();
         }
 
-        await _stop.CancelAsync();
-        await _listening;
-        _notifications.Dispose();
-        _stop.Dispose();
-        lock (_gate)
-        {
-            _store.ForEach(static kept => kept.File.Dispose());
-        }
+        await _store.DisposeAsync();
     }
 
     private void Forget()
@@ -165,51 +124,13 @@ internal sealed class ServiceManager : IAsyncDisposable
         _process = null;
     }
 
-    private async Task ListenAsync()
+    private void Told(string[] state)
     {
-        var buffer = new byte[8192];
-        try
+        if (state.Contains("FDSTORE=1"))
         {
-            while (true)
-            {
-                var packet = await FdSocket.ReceiveAsync(_notifications, buffer, FdSocket.MaxFiles, _stop.Token);
-                Take(Encoding.UTF8.GetString(buffer, 0, packet.Length).Split('\n'), packet);
-            }
-        }
-        catch (OperationCanceledException)
-        {
-            // Over.
-        }
-    }
-
-    private void Take(string[] state, ReceivedPacket packet)
-    {
-        string name = state.FirstOrDefault(static line => line.StartsWith("FDNAME=", StringComparison.Ordinal))?["FDNAME=".Length..] ?? "";
-        lock (_gate)
-        {
-            if (state.Contains("FDSTORE=1"))
-            {
-                Assert.Contains("FDPOLL=0", state);
-                foreach (var file in packet.Files)
-                {
-                    _store.Add((name, file));
-                }
-
-                return;
-            }
-
-            if (state.Contains("FDSTOREREMOVE=1"))
-            {
-                foreach (var (_, file) in _store.FindAll(kept => kept.Name == name))
-                {
-                    file.Dispose();
-                }
-
-                _store.RemoveAll(kept => kept.Name == name);
-            }
+            Assert.Contains("FDPOLL=0", state);
         }
 
-        packet.Dispose();
         if (state.Contains("READY=1"))
         {
             _ready.TrySetResult();
