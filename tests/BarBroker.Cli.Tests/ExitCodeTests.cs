@@ -44,6 +44,22 @@ public sealed class ExitCodeTests(BrokerFixture fixture) : CliTestBase(fixture)
     }
 
     [Theory]
+    [InlineData("OTEL_EXPORTER_OTLP_ENDPOINT is \"collector:4317\"", "OTEL_EXPORTER_OTLP_ENDPOINT=collector:4317")]
+    [InlineData("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT is \"nowhere\"", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=nowhere", "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1")]
+    [InlineData("unset OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_HEADERS=nonsense", "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1")]
+    public async Task Trace_CannotBeSent_IsSaidAndTheCommandGoesOn(string said, params string[] environment)
+    {
+        using var barctl = Barctl.StartProgram("env", Broker.RuntimeDirectory, [.. environment, Barctl.Built, "-o", "jsonl", "device", "list"]);
+
+        var result = await barctl.WaitAsync();
+
+        Assert.Equal(0, result.Status);
+        Assert.Contains("\"name\":\"sim0\"", result.Output, StringComparison.Ordinal);
+        Assert.StartsWith("barctl: no span is sent: ", result.Errors, StringComparison.Ordinal);
+        Assert.Contains(said, result.Errors, StringComparison.Ordinal);
+    }
+
+    [Theory]
     [InlineData("status")]
     [InlineData("device list")]
     [InlineData("lease list --mine")]

@@ -18,8 +18,8 @@ internal sealed class CommandTrace : IDisposable
 {
     private const string Name = "barctl";
 
-    /// <summary>As OpenTelemetry has them.</summary>
-    private static readonly string[] _collectors = ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"];
+    /// <summary>As OpenTelemetry has them; the first that is set counts.</summary>
+    private static readonly string[] _collectors = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
 
     private readonly ActivitySource _source = new(Name);
     private readonly TracerProvider _sender;
@@ -36,11 +36,31 @@ internal sealed class CommandTrace : IDisposable
         _span = _source.StartActivity(command, ActivityKind.Client, context);
     }
 
-    /// <summary>Null: nobody wants it. Under the span that TRACEPARENT names, if it names one.</summary>
-    public static CommandTrace? Begin(CommandResult command) =>
-        Array.Exists(_collectors, static variable => !string.IsNullOrEmpty(Environment.GetEnvironmentVariable(variable)))
-            ? new CommandTrace(FullName(command), Environment.GetEnvironmentVariable("TRACEPARENT"))
-            : null;
+    /// <summary>Null: nobody wants it, or it cannot be, which is said: no command fails for its trace. Under the span that TRACEPARENT names, if it names one.</summary>
+    public static CommandTrace? Begin(CommandResult command)
+    {
+        if (Array.Find(_collectors, static variable => !string.IsNullOrEmpty(Environment.GetEnvironmentVariable(variable))) is not { } variable)
+        {
+            return null;
+        }
+
+        string collector = Environment.GetEnvironmentVariable(variable)!;
+        if (!Uri.TryCreate(collector, UriKind.Absolute, out var address) || (address.Scheme != Uri.UriSchemeHttp && address.Scheme != Uri.UriSchemeHttps))
+        {
+            Failure.Say($"no span is sent: {variable} is \"{collector}\"; a collector's address begins with http:// or https://");
+            return null;
+        }
+
+        try
+        {
+            return new CommandTrace(FullName(command), Environment.GetEnvironmentVariable("TRACEPARENT"));
+        }
+        catch (Exception exception)
+        {
+            Failure.Say($"no span is sent: OpenTelemetry cannot use what the OTEL_* variables say: {exception.Message} Correct them, or unset {variable}");
+            return null;
+        }
+    }
 
     /// <summary>Tells the other end where it is called from.</summary>
     public static CallInvoker Through(GrpcChannel channel) => channel.Intercept(static metadata =>
