@@ -93,24 +93,21 @@ internal sealed class Crowd : IDisposable
         return beats;
     }
 
-    /// <summary>A message of heartbeats every 5 ms, until it is over; how long each message waited for its answer from the time on that counts.</summary>
-    public async Task<Samples> BeatUntilAsync(Func<bool> counts, Task over)
+    /// <summary>A message of heartbeats every 5 ms, until it is over; notes how long each message waited for its answer from the time on that counts.</summary>
+    public async Task BeatUntilAsync(Func<bool> counts, Task over, Samples waits)
     {
-        var samples = new Samples(10_000);
         for (int i = 0; !over.IsCompleted; i++)
         {
             long begin = Stopwatch.GetTimestamp();
             await BeatAsync(_messages[i % _messages.Count]);
             if (counts())
             {
-                samples.AddSince(begin);
+                waits.AddSince(begin);
             }
 
             // A message that waited long makes the next one no later.
             await Task.Delay(TimeSpan.FromMilliseconds(Math.Max(0, 5 - Stopwatch.GetElapsedTime(begin).TotalMilliseconds)));
         }
-
-        return samples;
     }
 
     /// <summary>Heartbeats at the pace of a 30 s TTL (each lease every 10 s) for that long; returns the broker's share of a core.</summary>

@@ -14,7 +14,8 @@ internal sealed class Samples(int capacity)
 
     public void Add(double microseconds) => _microseconds.Add(microseconds);
 
-    public string Range() => string.Create(CultureInfo.InvariantCulture, $"{Quantile(0):F0}-{Quantile(1):F0}");
+    /// <param name="unit">Microseconds in what it is told in.</param>
+    public string Range(double unit = 1) => string.Create(CultureInfo.InvariantCulture, $"{Quantile(0) / unit:F0}-{Quantile(1) / unit:F0}");
 
     public void Clear() => _microseconds.Clear();
 
