@@ -9,23 +9,22 @@ namespace BarBroker.Leases;
 /// <content>What the policy says: of a request, and, when another one is applied, of all that lives and waits.</content>
 internal sealed partial class LeaseManager
 {
-    /// <summary>Other bounds and rules for what is asked from now on; what lives is left as it is.</summary>
+    /// <summary>Other bounds and rules for what is granted from now on: what waits goes on by them, or is refused. What lives is left as it is.</summary>
     public void Reconfigure(LeaseOptions options)
     {
         _options = options;
         _policy = new LeasePolicy(options);
         _book.Reconfigure(options);
+        Redecide(_book.WaitingNow());
     }
 
     /// <summary>
     /// Decides anew about every living lease by the policy in force: what it does not allow ends (Policy), after the grace that the lease was granted with, and the rest
-    /// lives no longer than the new terms say. What waits goes on by the new terms, or is refused. Quotas take nothing away. Returns how many leases end.
+    /// lives no longer than the new terms say. Quotas take nothing away. Returns how many leases end.
     /// </summary>
     public int ApplyPolicy()
     {
         _applied = _policy;
-        // First what waits: what is granted meanwhile lives by the time that is listed.
-        ApplyPolicy(_book.WaitingNow());
         return _book.Living().Count(ApplyPolicy);
     }
 
@@ -47,16 +46,16 @@ internal sealed partial class LeaseManager
     }
 
     /// <summary>
-    /// A policy that came between the decision and the registration may have been applied before the lease was there: then that is done here. (It is seen here, because
-    /// it was set before the book's lock was taken to list what lives.)
+    /// A policy that came between the decision and the registration may have decided about all others before this one was there: then that is done here. (It is seen here,
+    /// because it was set before the book's lock was taken to list what waits or lives.)
     /// </summary>
     private void AfterRegistering(Claim claim, LeaseTerms terms)
     {
-        if (terms.Policy == _policy || _applied != _policy)
+        if (terms.Policy == _policy)
             return;
         if (claim is Waiter waiter)
-            ApplyPolicy([waiter]);
-        else
+            Redecide([waiter]);
+        else if (_applied == _policy)
             ApplyPolicy((Lease)claim);
     }
 
@@ -80,7 +79,7 @@ internal sealed partial class LeaseManager
         }
     }
 
-    private void ApplyPolicy(ImmutableArray<Waiter> waiters)
+    private void Redecide(ImmutableArray<Waiter> waiters)
     {
         var decisions = new List<(Waiter, LeaseTerms?, LeaseException?)>(waiters.Length);
         foreach (Waiter waiter in waiters)

@@ -39,6 +39,24 @@ public sealed class LeaseReloadTests
     }
 
     [Fact]
+    public void Reconfigure_PolicyDenies_WhatWaitsIsRefused()
+    {
+        using var f = new LeaseFixture();
+        LeaseInfo holder = f.Active(Explicit(Pages(0, 1)));
+        Task<Grant> denied = LeaseWaitTests.Begin(f, Explicit(Pages(0, 1)));
+        Task<Grant> allowed = LeaseWaitTests.Begin(f, Explicit(Pages(0, 1)), Owner(1001));
+
+        f.Manager.Reconfigure(Rules(new PolicyRule("r", PolicyMatch.Everybody with { Users = [new NamedId(1001, "")] }, Lease: new LeaseRule())));
+        f.Pump();
+
+        Assert.Equal(LeaseError.Denied, LeaseWaitTests.Refusal(denied).Error);
+        Assert.False(allowed.IsCompleted);
+        f.Manager.End(holder.Id, EndReason.Operator, "");
+        f.Pump();
+        Assert.Equal("r", Wait(allowed).Lease.PolicyRule);
+    }
+
+    [Fact]
     public void ApplyPolicy_NotAllowedAnyMore_EndsAndTheRestStays()
     {
         using var f = new LeaseFixture();

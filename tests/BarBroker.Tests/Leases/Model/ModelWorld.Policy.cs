@@ -34,14 +34,11 @@ internal sealed partial class ModelWorld
         return true;
     }
 
-    /// <summary>Another policy. Applied or not, it decides about all that comes; what lives hears of it only if it is applied.</summary>
+    /// <summary>Another policy. Applied or not, it decides about all that comes or waits; what lives hears of it only if it is applied.</summary>
     private void Reload(bool apply)
     {
         _isStrict = !_isStrict;
-        Manager.Reconfigure(_isStrict ? Strict : Options);
-        if (!apply)
-            return;
-        foreach (ModelLease lease in _leases.Where(static l => l.Live))
+        foreach (ModelLease lease in _leases.Where(l => apply && l.Live))
             ExpectPolicy(lease, TermsOf(lease.Owner));
         foreach (ModelWaiter waiter in _waiters)
         {
@@ -50,7 +47,9 @@ internal sealed partial class ModelWorld
         }
 
         _isApplying = true;
-        Manager.ApplyPolicy();
+        Manager.Reconfigure(_isStrict ? Strict : Options);
+        if (apply)
+            Manager.ApplyPolicy();
         Reconcile();
         _isApplying = false;
     }
