@@ -91,6 +91,12 @@ internal static class BrokerChecks
                     $"the journal {kept.Path} is not written: {kept.Problem}; {kept.Waiting} entries wait, {kept.Lost} are lost",
                     "Leases go on meanwhile; mend what the reason names. docs/operations.md, BarBrokerJournalFails, tells more.");
                 break;
+            case { Unproven: > 0 } kept:
+                yield return Finding.Warn(
+                    "journal",
+                    $"the journal {kept.Path} has {kept.Unproven} leases of before the restart without an end: their devices are not configured any more, and nothing proves that access is over",
+                    "Configure those devices again, or restart the machine; the broker's log names them. docs/operations.md, Restarts, tells more.");
+                break;
             case var kept:
                 yield return Finding.Ok("journal", $"the journal {kept.Path} is written");
                 break;

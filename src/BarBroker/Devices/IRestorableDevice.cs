@@ -27,6 +27,6 @@ internal interface IRestorableDevice : IBarDevice
     /// <exception cref="IOException">It is no such buffer of this device.</exception>
     ExportedBuffer Adopt(FileDescriptor handle, int bar, ImmutableArray<BarRange> ranges, BufferAccess access);
 
-    /// <summary>A buffer of an earlier run, of whichever device, when that is not taken up: ends access to it if it is this device's and closing the device would not.</summary>
+    /// <summary>A buffer of an earlier run, of whichever device, when that is not taken up: ends access to it if closing a device would not.</summary>
     void Discard(FileDescriptor handle);
 }

@@ -28,6 +28,7 @@ internal sealed partial class JournalWriter
     private volatile IReadOnlySet<ulong>? _takenOver;
     private IReadOnlySet<ulong>? _hasEndedAllBut;
     private volatile int _endedEarlier;
+    private volatile int _unproven;
     private ulong _lastUnprotected;
     private long _lost;
     private long _toldLost;
@@ -44,6 +45,13 @@ internal sealed partial class JournalWriter
     /// <summary>How many leases of earlier runs were ended by this one, since it had not taken them over.</summary>
     public int EndedEarlier => _endedEarlier;
 
+    /// <summary>How many of them have no end, since nothing proves that they are over.</summary>
+    public int Unproven
+    {
+        get => _unproven;
+        set => _unproven = value;
+    }
+
     public long Unprotected => Interlocked.Read(ref _unprotected);
 
     public long Errors => Interlocked.Read(ref _errors);
@@ -57,6 +65,7 @@ internal sealed partial class JournalWriter
         Lost = (ulong)Lost,
         Unprotected = (ulong)Unprotected,
         Errors = (ulong)Errors,
+        Unproven = (ulong)Unproven,
     };
 
     /// <summary>Entries that are not in the database yet.</summary>

@@ -42,6 +42,13 @@ internal sealed class LeaseJournal : ILeaseObserver, IDisposable
     /// <summary>See <see cref="JournalWriter.EndedEarlier"/>.</summary>
     public int EndedEarlier => _writer.EndedEarlier;
 
+    /// <summary>Leases of earlier runs that nothing proves to be over, and whose devices are not configured any more.</summary>
+    public int Unproven
+    {
+        get => _writer.Unproven;
+        set => _writer.Unproven = value;
+    }
+
     /// <summary>See <see cref="JournalWriter.TakeOver"/>.</summary>
     public void TakeOver(IReadOnlySet<ulong> epochs) => _writer.TakeOver(epochs);
 

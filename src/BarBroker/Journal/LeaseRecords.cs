@@ -32,6 +32,7 @@ internal static class LeaseRecords
             ProcessPid = marks.Process.Pid,
             ProcessKey = marks.Process.Key,
             Trace = marks.Trace ?? "",
+            Address = marks.Address ?? "",
         };
         if (!marks.Groups.IsDefaultOrEmpty)
         {
@@ -64,6 +65,7 @@ internal static class LeaseRecords
         MaxLifetime = record.MaxLifetime > 0 ? TimeSpan.FromTicks(record.MaxLifetime) : null,
         NamesRanges = record.NamesRanges,
         Trace = record.Trace,
+        Address = record.Address,
         Groups = record.Groups.Count == 0 ? [] : [.. record.Groups],
         Process = new ProcessIdentity(record.ProcessPid, record.ProcessKey),
         Files = record.Files.Count == 0 ? [] : [.. record.Files.Select(static file => new FileIdentity(file.Device, file.Inode))],

@@ -223,6 +223,7 @@ internal sealed class Lease(ulong epoch, DeviceSlot slot, OwnerRecord owner, Acq
             Process = Owner.Owner.Process,
             Files = Files,
             Trace = Trace,
+            Address = Slot.Description?.Address,
         },
         Place = Place,
         StuckFor = State == LeaseState.Stuck ? clock.Span(Math.Max(0, now - StuckAt)) : null,

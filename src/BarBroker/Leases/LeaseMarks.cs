@@ -46,4 +46,7 @@ internal readonly record struct LeaseMarks(
 
     /// <summary>Where its spans belong, as W3C's traceparent has it; null or empty: nobody traces.</summary>
     public string? Trace { get; init; }
+
+    /// <summary>Of the PCI device; null or empty: it is simulated.</summary>
+    public string? Address { get; init; }
 }

@@ -21,11 +21,13 @@ internal sealed class Inheritance
     private readonly ILogger _log;
     private readonly long _began;
     private readonly string _doubt;
+    private readonly FormerDevices _former;
     private RestorePlan? _plan;
 
-    private Inheritance(List<PassedDescriptor> passed, DescriptorStore? store, LeaseBoard? board, string doubt, RestartMetrics metrics, TimeProvider time, ILogger log)
+    private Inheritance(List<PassedDescriptor> passed, FormerDevices former, DescriptorStore? store, LeaseBoard? board, string doubt, RestartMetrics metrics, TimeProvider time, ILogger log)
     {
         _passed = passed;
+        _former = former;
         _store = store;
         Board = board;
         _doubt = doubt;
@@ -47,6 +49,7 @@ internal sealed class Inheritance
     public static Inheritance Begin(BrokerOptions options, ServiceStart start, RestartMetrics metrics, TimeProvider time, ILogger log)
     {
         List<PassedDescriptor> ours = [.. start.Passed.Claim(KeptName.IsOurs)];
+        var former = new FormerDevices(options.Devices, time, log);
         var store = FindStore(start, metrics, log);
         if (store is not null)
         {
@@ -86,13 +89,13 @@ internal sealed class Inheritance
                 }
 
                 RestartLog.Preserving(log, store!.Capacity);
-                return new Inheritance(ours, store, board, doubt, metrics, time, log);
+                return new Inheritance(ours, former, store, board, doubt, metrics, time, log);
             }
         }
 
         RestartLog.NotPreserving(log, reason);
-        LetGo(ours, store);
-        return new Inheritance([], store, null, "", metrics, time, log);
+        LetGo(ours, former, store);
+        return new Inheritance([], former, store, null, "", metrics, time, log);
     }
 
     /// <summary>Finds out what can be taken up, and gives it to the devices. Before they are started.</summary>
@@ -121,6 +124,7 @@ internal sealed class Inheritance
 
         _plan = RestorePlan.Make(_passed, board, earlier, _doubt, devices, leases.Shares, registry.Restored);
         _passed.Clear();
+        _plan.FormerInDoubt.ForEach(_former.Doubt);
         foreach (var (device, kept) in _plan.Devices)
         {
             if (kept.Problem.Length > 0)
@@ -131,12 +135,12 @@ internal sealed class Inheritance
             leases.Inherit(device, kept);
         }
 
-        CloseUnused(_plan);
+        CloseUnused(_plan, devices);
     }
 
     /// <summary>
-    /// Completes when every device is taken up, or open, which it can be only when nobody of before has it any more. What is known to be over by then ends in the journal, as soon as it is known; what cannot be
-    /// told yet stays, also for the next run.
+    /// Completes when every device is taken up, or open, which it can be only when nobody of before has it any more, and those that are not configured any more were looked at. What is known to be over by then ends
+    /// in the journal, as soon as it is known; what cannot be told yet stays, also for the next run.
     /// </summary>
     /// <param name="cancellation">The broker stops; everything stays as it is.</param>
     public async Task CompleteAsync(LeaseJournal journal, LeaseManager leases, CancellationToken cancellation)
@@ -161,16 +165,29 @@ internal sealed class Inheritance
             await Task.WhenAll(leases.Accounted.Select(static device => device.Done)).WaitAsync(cancellation);
         }
 
-        var recorded = earlier.Leases.Where(record => record.BootId == earlier.BootId).ToLookup(static record => record.Lease.Device, static record => record.Lease.Epoch);
+        var names = leases.Accounted.Select(static device => device.Name).ToHashSet(StringComparer.Ordinal);
+        var records = earlier.Leases.Where(record => record.BootId == earlier.BootId).ToLookup(record => _former.Successor(record, names), StringComparer.Ordinal);
+        EarlierLease[] former = [.. records[null]];
+        ulong[] unknown = [.. _former.Doubted.Except(former.Select(static record => record.Lease.Epoch))];
+        ulong[] unproven = [.. unknown, .. former.Select(static record => record.Lease.Epoch)];
+        var proving = ProveAsync();
         HashSet<ulong> taken = [.. known.Select(static lease => lease.Epoch)];
-        Task[] awaited = [.. leases.Accounted.Select(static device => device.Done).Where(static done => !done.IsCompleted)];
+        Task[] awaited = [.. leases.Accounted.Select(static device => device.Done).Append(proving).Where(static done => !done.IsCompleted)];
         journal.TakeOver(Open());
-        await foreach (var _ in Task.WhenEach(awaited).WithCancellation(cancellation))
+        await foreach (var done in Task.WhenEach(awaited).WithCancellation(cancellation))
         {
+            await done;
             journal.TakeOver(Open());
         }
 
-        HashSet<ulong> Open() => [.. taken, .. leases.Unaccounted(), .. leases.Accounted.Where(static device => !device.Done.IsCompleted).SelectMany(device => recorded[device.Name])];
+        HashSet<ulong> Open() => [.. taken, .. Volatile.Read(ref unproven), .. leases.Unaccounted(), .. leases.Accounted.Where(static device => !device.Done.IsCompleted).SelectMany(device => records[device.Name].Select(static record => record.Lease.Epoch))];
+
+        async Task ProveAsync()
+        {
+            var left = await _former.FindUnprovenAsync(former, cancellation);
+            journal.Unproven = left.Length;
+            Volatile.Write(ref unproven, [.. unknown, .. left.Select(static record => record.Lease.Epoch)]);
+        }
     }
 
     /// <summary>What nobody has claimed of what the service manager has passed is not kept by it any more.</summary>
@@ -213,16 +230,12 @@ internal sealed class Inheritance
     }
 
     /// <summary>What is closed here and there is closed for good, and that revokes what a device has exported.</summary>
-    private static void LetGo(List<PassedDescriptor> files, DescriptorStore? store)
+    private static void LetGo(List<PassedDescriptor> files, FormerDevices former, DescriptorStore? store)
     {
-        foreach (string name in files.Select(static file => file.Name).Distinct())
+        HashSet<string> held = [.. files.Where(file => !former.TryLetGo(file)).Select(static file => file.Name)];
+        foreach (string name in files.Select(static file => file.Name).Distinct().Where(name => !held.Contains(name)))
         {
             store?.Drop(name);
-        }
-
-        foreach (var file in files)
-        {
-            file.File.Dispose();
         }
 
         if (files.Count > 0)
@@ -231,29 +244,45 @@ internal sealed class Inheritance
         }
     }
 
-    private void CloseUnused(RestorePlan plan)
+    private void CloseUnused(RestorePlan plan, IReadOnlyCollection<string> configured)
     {
-        var used = plan.UsedNames;
+        var held = new HashSet<string>(plan.UsedNames, StringComparer.Ordinal);
+        var former = new SortedSet<string>(StringComparer.Ordinal);
         bool wasDevice = false;
         foreach (var file in plan.Unused)
         {
+            bool isDevice = KeptName.TryDevice(file.Name, out string device, out _, out _);
+            wasDevice |= isDevice;
+            if (isDevice && !configured.Contains(device))
+            {
+                former.Add(device);
+            }
+
             // Those of leases and clients that have ended are left behind where the broker was killed between the end and letting go.
-            if (!KeptName.IsLease(file.Name) && !KeptName.IsClient(file.Name) && !used.Contains(file.Name))
+            else if (!KeptName.IsLease(file.Name) && !KeptName.IsClient(file.Name) && !held.Contains(file.Name))
             {
                 RestartLog.Unknown(_log, file.Name);
             }
 
-            file.File.Dispose();
-            if (!used.Contains(file.Name))
+            if (!_former.TryLetGo(file))
             {
-                _store!.Drop(file.Name);
-                wasDevice |= KeptName.TryDevice(file.Name, out _, out _, out _);
+                held.Add(file.Name);
             }
+        }
+
+        foreach (string name in plan.Unused.Select(static file => file.Name).Distinct().Where(name => !held.Contains(name)))
+        {
+            _store!.Drop(name);
+        }
+
+        foreach (string device in former)
+        {
+            RestartLog.Former(_log, device);
         }
 
         if (wasDevice)
         {
-            // The leases of a device that is not configured any more end by this, and their records are told so later.
+            // Closing it is what ends the leases of a device that is not configured any more.
             _store!.Settle();
         }
     }

@@ -29,6 +29,9 @@ internal sealed class RestorePlan
     /// <summary>To be closed, and, unless its name is one of <see cref="UsedNames"/>, not kept any more: what belongs to nothing, and what was duplicated for those it belongs to.</summary>
     public IReadOnlyList<PassedDescriptor> Unused => _unused;
 
+    /// <summary>Leases on the board of devices that are not configured any more, whose record is not there, or not the last one.</summary>
+    public List<ulong> FormerInDoubt { get; } = [];
+
     /// <summary>By which something is kept that is not to be let go.</summary>
     public HashSet<string> UsedNames { get; } = new(StringComparer.Ordinal);
 
@@ -108,7 +111,12 @@ internal sealed class RestorePlan
         {
             if (!devices.TryGetValue(entry.DeviceKey, out var part))
             {
-                // Of a device that is not configured any more: its descriptors are closed as unused, which is all there is to do.
+                // Of a device that is not configured any more: its descriptors are closed as unused, and its records are looked after by themselves.
+                if (records.GetValueOrDefault(entry.Epoch) is not { } last || last.Marks.NotedAt < entry.NotedAt)
+                {
+                    FormerInDoubt.Add(entry.Epoch);
+                }
+
                 entry.Place.Free();
                 continue;
             }

@@ -58,6 +58,11 @@ internal sealed class StatusReport(LeaseManager leases, ConfigurationReloader re
             response.Warnings.Add($"The journal {kept.Path} is not written: {kept.Problem}. Leases go on; {kept.Waiting} entries wait, {kept.Lost} are lost.");
         }
 
+        if (response.Journal is { Unproven: > 0 and var unproven })
+        {
+            response.Warnings.Add($"{unproven} {(unproven == 1 ? "lease" : "leases")} of before the restart, of devices that are not configured any more, {(unproven == 1 ? "has" : "have")} no end in the journal: nothing proves that access is over. Configure the devices again, or restart the machine.");
+        }
+
         if (response.Stuck > 0)
         {
             response.Warnings.Add($"{response.Stuck} stuck {(response.Stuck == 1 ? "lease" : "leases")}: access could not be ended; the ranges stay quarantined and the revoke is retried. A device reset frees them.");

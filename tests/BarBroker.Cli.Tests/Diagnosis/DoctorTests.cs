@@ -244,6 +244,9 @@ public sealed class DoctorTests : IDisposable
 
         _broker.Journal = new JournalStatus { Path = "/var/lib/barbroker/journal.db", Problem = "the disk is full", Waiting = 3, Lost = 2 };
         await AssertAsync("fail", "journal", "journal.db is not written: the disk is full; 3 entries wait, 2 are lost", "BarBrokerJournalFails");
+
+        _broker.Journal = new JournalStatus { Path = "/var/lib/barbroker/journal.db", Unproven = 2 };
+        await AssertAsync("warn", "journal", "2 leases of before the restart without an end", "restart the machine");
     }
 
     [Fact]

@@ -152,6 +152,68 @@ public sealed class RestartTests : TestBase
         await NothingIsDoubleAsync();
     }
 
+    [Theory]
+    [MemberData(nameof(Ends))]
+    public async Task Restart_DeviceIsNotConfiguredAnyMore_ItsBuffersAreEmptyAndItsRecordsEnd(bool isKilled)
+    {
+        await BeginAsync();
+        var fleet = await StartFleetAsync(2, ttl: 600, device: "sim1");
+        var other = await StartFleetAsync(2, ttl: 600);
+        ulong last = (await ListAsync()).Max(static lease => lease.Epoch);
+
+        await (isKilled ? _manager.KillAsync() : _manager.StopAsync());
+        var buffers = new List<FileDescriptor>();
+        foreach (string id in fleet.Ids)
+        {
+            _manager.Tamper(NameOf(id), file => buffers.Add(Own(file.Duplicate())));
+        }
+
+        Assert.All(buffers, static buffer => Assert.Equal(4096u, buffer.GetSize()));
+        Configure(new BrokerConfiguration().Device("sim0", "1MiB"));
+        await _manager.StartAsync();
+
+        Assert.All(buffers, static buffer => Assert.Equal(0u, buffer.GetSize()));
+        await AllLostAsync(fleet);
+        await WorksOnAsync(other);
+        await Wait.Until(() => Select("SELECT count(*) FROM leases WHERE device = 'sim1' AND end_reason = 11") == 2, "their records end", Patience.Long);
+        Assert.Equal(0, Select("SELECT count(*) FROM leases WHERE device = 'sim0' AND ended IS NOT NULL"));
+        Assert.Contains("Device sim1 is not configured any more", _manager.Log, StringComparison.Ordinal);
+        Assert.DoesNotContain(_manager.Stored, static name => name.EndsWith("/sim1", StringComparison.Ordinal));
+        Assert.Equal(2, _manager.Stored.Count(static name => name[0] == 'L'));
+        await StartFleetAsync(1, ttl: 600);
+        Assert.True((await ListAsync()).Max(static lease => lease.Epoch) > last);
+    }
+
+    [Fact]
+    public async Task Restart_DeviceIsNotConfiguredAnyMoreAndABufferWasNotKept_ItsRecordStaysOpenUntilTheDeviceIsBack()
+    {
+        await BeginAsync();
+        var fleet = await StartFleetAsync(2, ttl: 600, device: "sim1");
+
+        await _manager.KillAsync();
+        _manager.Lose(NameOf(fleet.Ids[0]));
+        Configure(new BrokerConfiguration().Device("sim0", "1MiB"));
+        for (int starts = 0; starts < 2; starts++)
+        {
+            await _manager.StartAsync();
+            using (var rpc = RpcClient.Dial(_manager.OperatorSocket))
+            {
+                GetStatusResponse? status = null;
+                await Wait.Until(async () => (status = await rpc.Operator.GetStatusAsync(new GetStatusRequest())).Journal.Unproven == 1, "it is said that one lease is not proven to be over", Patience.Long);
+                Assert.Contains(status!.Warnings, static warning => warning.StartsWith("1 lease of before the restart", StringComparison.Ordinal));
+            }
+
+            await Wait.Until(() => Select("SELECT count(*) FROM leases WHERE ended IS NOT NULL") == 1, "what is proven ends", Patience.Long);
+            Assert.Equal(1, Select($"SELECT count(*) FROM leases WHERE id = '{fleet.Ids[0]}' AND ended IS NULL"));
+            await _manager.StopAsync();
+        }
+
+        Configure(new BrokerConfiguration().Device("sim0", "1MiB").Device("sim1", "256KiB"));
+        await _manager.StartAsync();
+
+        await Wait.Until(() => Select("SELECT count(*) FROM leases WHERE ended IS NULL") == 0, "the device was opened, which is the proof", Patience.Long);
+    }
+
     [Fact]
     public async Task Restart_BufferWasNotKept_ItsDeviceIsClosedWholly()
     {
@@ -399,6 +461,8 @@ public sealed class RestartTests : TestBase
         _manager = Own(new ServiceManager(_directory.Path, configuration.Write(_directory.Path)) { Capacity = capacity });
         await _manager.StartAsync();
     }
+
+    private void Configure(BrokerConfiguration configuration) => configuration.Set("leases", "minTtl", "500ms").Write(_directory.Path);
 
     private async Task<FleetProcess> StartFleetAsync(int count, int ttl, string device = "sim0") => Own(await FleetProcess.StartAsync(_manager.RuntimeDirectory, device, count, ttl));
 

@@ -103,8 +103,22 @@ done
 check "pair1: the importer was told of nothing" told pair1 0
 check "lpair0: somebody else gets the range" barctl run -d lpair0 --bar 2 --range 0x0+0x4000 -- true
 
+# ---- A device that is not configured any more, while another one of its group goes on.
+gone=$(lease_of pair1)
+old=$(main_pid)
+sed -i '/"name": "pair1"/d' /etc/barbroker/broker.json
+systemctl restart barbrokerd
+check "without pair1: another daemon runs" wait_until 120 "another daemon" is_new "$old" || journalctl -u barbrokerd -n 40 --no-pager
+check "pair1: the importer was told at the restart" told pair1 1
+ended() { barctl -o jsonl history --lease "$1" | grep '"kind":"ended"' | grep -q '"broker_restart"'; }
+check "pair1: its record ends" wait_until 60 "the end" ended "$gone" || barctl -o jsonl history --lease "$gone"
+expect_equal "pair1: the function is enabled by nobody" 0 "$(cat "/sys/bus/pci/devices/$(address_of pair1)/enable")"
+check "lpair1 is written to" unhurt lpair1 9
+rm $dir/pair0.in
+import pair0
+
 exec 8>&- 9>&-
 systemctl stop barbrokerd.socket barbrokerd-fd.socket barbrokerd-admin.socket barbrokerd
 expect_equal "after a stop nothing is kept" 0 "$(stored)"
-check "pair1: the importer was told at the stop" told pair1 1
+check "pair0: the importer was told at the stop" told pair0 1
 done_testing

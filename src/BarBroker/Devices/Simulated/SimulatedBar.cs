@@ -13,6 +13,9 @@ namespace BarBroker.Devices.Simulated;
 /// </summary>
 internal sealed class SimulatedBar : IDisposable
 {
+    /// <summary>What the names of all memory of simulated devices begin with.</summary>
+    public const string Family = "barbroker";
+
     private const int ChunkSize = 256 * 1024;
 
     private readonly Memfd _memory;
@@ -39,7 +42,7 @@ internal sealed class SimulatedBar : IDisposable
     public FileDescriptor Memory => _memory;
 
     /// <summary>What the names of all buffers of a device begin with.</summary>
-    public static string BufferPrefix(string device) => $"barbroker:{device}:";
+    public static string BufferPrefix(string device) => $"{Family}:{device}:";
 
     /// <summary>With the memory of an earlier run.</summary>
     /// <exception cref="IOException">It is something else; it is the caller's still.</exception>

@@ -68,14 +68,9 @@ internal sealed partial class SimulatedDevice
     /// <summary>Nothing but this takes it back: no kernel does when the device goes.</summary>
     public void Discard(FileDescriptor handle)
     {
-        foreach (var bar in _options.Bars)
+        if (!handle.IsInvalid)
         {
-            string name = $"{SimulatedBar.BufferPrefix(Name)}{bar.Index}";
-            if (!handle.IsInvalid && IsOf(handle, name))
-            {
-                using var memory = Memfd.Adopt(handle, name);
-                memory.SetSize(0);
-            }
+            SimulatedBuffer.TryRevoke(handle);
         }
     }
 

@@ -2,6 +2,7 @@
 
 using System.Collections.Immutable;
 using System.Globalization;
+using BarBroker.Devices.Simulated;
 using BarBroker.Linux;
 using BarBroker.Linux.Pci;
 using BarBroker.Linux.ServiceManager;
@@ -82,9 +83,13 @@ internal sealed partial class VfioDevice
             : throw new IOException($"it has {handle.GetSize()} bytes, not {size}");
     }
 
-    /// <summary>Nothing to do: it ends with the device.</summary>
+    /// <summary>A dmabuf ends with the device. What a simulated device of the same name has left does not.</summary>
     public void Discard(FileDescriptor handle)
     {
+        if (!handle.IsInvalid)
+        {
+            SimulatedBuffer.TryRevoke(handle);
+        }
     }
 
     private static string Role(VfioSession session, VfioCapabilities found) => string.Create(
