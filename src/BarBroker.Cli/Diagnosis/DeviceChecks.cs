@@ -2,9 +2,7 @@
 
 using BarBroker.Cli.Binding;
 using BarBroker.Configuration;
-using BarBroker.Linux;
 using BarBroker.Linux.Pci;
-using BarBroker.Linux.Processes;
 using BarBroker.V1;
 
 namespace BarBroker.Cli.Diagnosis;
@@ -28,7 +26,7 @@ internal static class DeviceChecks
             return [Finding.Fail("device", $"{name}: {missing}", "See the check iommu.")];
         }
 
-        return [Driver(node, entry, name), Group(node, name), .. Node(host, node, name)];
+        return [Driver(node, entry, name), Group(node, name), .. NodeChecks.Of(host, node, name)];
     }
 
     private static Finding Driver(PciNode node, VfioDeviceEntry entry, string name)
@@ -57,38 +55,6 @@ internal static class DeviceChecks
         return neighbours.Length == 0
             ? Finding.Ok("group", $"{name} has IOMMU group {node.Group} for itself")
             : Finding.Ok("group", $"{name} shares IOMMU group {node.Group} with {string.Join(", ", neighbours)}, which does no harm; they are not isolated from each other");
-    }
-
-    private static IEnumerable<Finding> Node(Host host, PciNode node, string name)
-    {
-        if (!node.HasVfioDevice)
-        {
-            yield break;
-        }
-
-        string path = node.CharacterDevice is { } device && File.Exists(Path.Combine(host.Roots.Dev, "iommu"))
-            ? Path.Combine(host.Roots.Dev, "vfio/devices", device)
-            : Path.Combine(host.Roots.Dev, "vfio", node.Group!);
-        if (FileOwner.Of(path) is not { } owner)
-        {
-            yield return Finding.Fail("node", $"{name}: {path} is not there, or hidden from this process", "Load vfio_iommu_type1; in a container, pass the node in.");
-            yield break;
-        }
-
-        var broker = host.Broker is { } status ? ProcessCredentials.Of($"{status.Pid}", host.Roots.Proc) : null;
-        if (broker is not null && !owner.Allows(broker))
-        {
-            yield return Finding.Fail("node", $"{name}: {path} ({owner}) is not for the broker, which runs as uid {broker.Uid}", "Give it to the broker's user: `barctl device bind` does, and so does an udev rule with OWNER=\"barbroker\", MODE=\"0600\". Not to its group, whose members are clients.");
-        }
-        else
-        {
-            yield return Finding.Ok("node", $"{name}: {path} is there ({owner})");
-        }
-
-        if (host.Broker is null && !host.IsBrokerHidden && VfioUse.Holders(host.Roots, node, DeviceTree.Of(host.Roots.Sys, node)) is { Count: > 0 } holders)
-        {
-            yield return Finding.Fail("node", $"{name} is open in {string.Join(", ", holders.DistinctBy(static holder => holder.Pid))}, and only one process can have it", "End that process before the broker starts.");
-        }
     }
 
     /// <summary>What the broker itself found out about its devices.</summary>

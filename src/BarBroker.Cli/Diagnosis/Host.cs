@@ -30,6 +30,10 @@ internal sealed record Host(SystemRoots Roots, string RuntimeDirectory, string C
 
     public Func<string, uint?> FindGroup { get; init; } = Users.FindGroup;
 
+    public Func<string, uint?> FindUser { get; init; } = Users.FindUser;
+
+    public Func<string, ImmutableArray<uint>> GroupsOf { get; init; } = Users.GroupsOf;
+
     /// <summary>What went wrong when metrics were asked for at a URL; null: nothing.</summary>
     public Func<string, Task<string?>> ScrapeError { get; init; } = static _ => Task.FromResult<string?>(null);
 

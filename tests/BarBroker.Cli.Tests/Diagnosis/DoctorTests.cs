@@ -19,6 +19,7 @@ public sealed class DoctorTests : IDisposable
     private readonly Dictionary<string, uint> _groups = new() { ["barbroker"] = ClientGroup, ["barbroker-admin"] = OperatorGroup };
     private GetStatusResponse? _broker;
     private string? _scrapeError;
+    private uint? _brokerUser;
     private string _metrics = "127.0.0.1:9464";
 
     public DoctorTests()
@@ -27,8 +28,8 @@ public sealed class DoctorTests : IDisposable
         _system.Put("sys/class/iommu/dmar0/name", "");
         _system.AddDriver("vfio-bar-lease");
         _system.AddDevice(Address, "vfio-bar-lease");
-        _system.Put("dev/vfio/vfio", "");
-        _system.Put("dev/vfio/7", "");
+        Node("vfio/vfio", 0b110_110_110);
+        Node("vfio/7", 0b110_000_000);
         Process("self", 1000, ClientGroup, OperatorGroup);
         Process("42", 990, ClientGroup);
         Limits("self", "8388608", "1024");
@@ -173,10 +174,84 @@ public sealed class DoctorTests : IDisposable
     [Fact]
     public async Task Examine_NodeIsNotForTheBroker_Fails()
     {
-        File.SetUnixFileMode(_system.In("dev/vfio/7"), UnixFileMode.UserRead | UnixFileMode.UserWrite);
         Process("42", Linux.Users.EffectiveUid + 990, ClientGroup);
 
-        await AssertAsync("fail", "node", "is not for the broker", "udev");
+        await AssertAsync("fail", "node", "dev/vfio/7 (uid", "udevadm trigger --name-match=");
+        Assert.DoesNotContain(await ExamineAsync(), static finding => finding is { Check: "node", Result: not "ok" } && finding.Message.Contains("vfio/vfio", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Examine_NodeOfVfioPciIsNotForTheBroker_SaysHowToBindItForGood()
+    {
+        _system.AddDevice("0000:02:00.0", "vfio-pci", group: "8");
+        Node("vfio/8", 0b110_000_000);
+        Process("42", Linux.Users.EffectiveUid + 990, ClientGroup);
+
+        await AssertAsync("fail", "node", "other (0000:02:00.0): ", "barctl device bind 0000:02:00.0", "0000:02:00.0");
+        await AssertAsync("fail", "node", "dev/vfio/8 (uid", "MODE=\"0600\"", "0000:02:00.0");
+    }
+
+    [Fact]
+    public async Task Examine_NoBrokerRuns_TheNodesMustBeForTheUserThatItWillHave()
+    {
+        _broker = null;
+        Assert.DoesNotContain(await ExamineAsync(), static finding => finding is { Check: "node", Result: not "ok" });
+
+        _brokerUser = Linux.Users.EffectiveUid + 990;
+        var findings = await Doctor.ExamineAsync(Host() with { RuntimeDirectory = BrokerOptions.DefaultRuntimeDirectory });
+        Assert.Contains(findings, finding => finding is { Check: "node", Result: "fail" } && finding.Message.Contains($"runs as uid {_brokerUser}", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Examine_NodeOpenToEverybody_Fails()
+    {
+        Node("vfio/7", 0b110_000_100);
+
+        await AssertAsync("fail", "node", "is open to everybody", "chmod 600");
+    }
+
+    [Fact]
+    public async Task Examine_ContainerNodeIsNotForTheBroker_Fails()
+    {
+        Node("vfio/vfio", 0b110_000_000);
+        Process("42", Linux.Users.EffectiveUid + 990, ClientGroup);
+
+        await AssertAsync("fail", "node", "without it no device can be opened", "chmod 666");
+    }
+
+    [Fact]
+    public async Task Examine_NodeOpenToAGroup_Warns()
+    {
+        Assert.SkipUnless(Linux.Users.EffectiveUid == 0, "only root can give a file to another group");
+        Node("vfio/7", 0b110_110_000);
+        Assert.Contains(await ExamineAsync(), static finding => finding is { Check: "node", Result: "ok" } && finding.Message.Contains("dev/vfio/7", StringComparison.Ordinal));
+
+        Linux.Users.SetGroupAndMode(_system.In("dev/vfio/7"), ClientGroup, 0b110_110_000);
+
+        await AssertAsync("warn", "node", "is open to a group", "udevadm trigger");
+    }
+
+    [Fact]
+    public async Task Examine_NodeOfAnotherUser_Warns()
+    {
+        Assert.SkipUnless(Linux.Users.EffectiveUid == 0, "only root can give a file to another user");
+        Linux.Users.SetOwnerAndMode(_system.In("dev/vfio/7"), 4242, 0b110_000_000);
+
+        await AssertAsync("warn", "node", "is another user's", "udevadm trigger");
+    }
+
+    [Fact]
+    public async Task Examine_IommuNodeIsNotForTheBroker_FailsWhereTheDeviceUsesIt()
+    {
+        Node("iommu", 0);
+        Process("42", 990 + Linux.Users.EffectiveUid, ClientGroup);
+        File.SetUnixFileMode(_system.In("dev/vfio/7"), (UnixFileMode)0b110_000_110);
+        Assert.DoesNotContain(await ExamineAsync(), static finding => finding.Check == "node" && finding.Message.Contains("dev/iommu", StringComparison.Ordinal));
+
+        _system.Put($"sys/bus/pci/devices/{Address}/vfio-dev/vfio0/dev", "511:0\n");
+        Node("vfio/devices/vfio0", 0b110_000_000);
+
+        await AssertAsync("fail", "node", "dev/iommu (uid", "udevadm trigger --name-match=");
     }
 
     [Theory]
@@ -299,6 +374,8 @@ public sealed class DoctorTests : IDisposable
         Broker = _broker,
         BrokerError = "nobody there",
         Version = "1.0",
+        FindUser = _ => _brokerUser,
+        GroupsOf = static _ => [ClientGroup],
         FindGroup = name => _groups.TryGetValue(name, out uint group) ? group : null,
         ScrapeError = _ => Task.FromResult(_scrapeError),
     };
@@ -310,6 +387,12 @@ public sealed class DoctorTests : IDisposable
         new ConfigurationFaults());
 
     private static string Entry(string name, string address) => $$"""{ "name": "{{name}}", "kind": "vfio", "address": "{{address}}" }""";
+
+    private void Node(string path, int mode)
+    {
+        _system.Put($"dev/{path}", "");
+        File.SetUnixFileMode(_system.In($"dev/{path}"), (UnixFileMode)mode);
+    }
 
     private void Kernel(string release) => _system.Put("proc/sys/kernel/osrelease", release + "\n");
 
