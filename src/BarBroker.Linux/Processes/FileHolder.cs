@@ -11,11 +11,14 @@ public sealed record FileHolder(int Pid, string Name, string File)
 {
     private const string VfioDevice = "anon_inode:[vfio-device]";
     private const string VfioNode = "vfio/devices/vfio";
+
+    /// <summary>What the name of a node of vfio begins with for who does not see the mount that it was opened in, such as that of a service's own /dev after the service has ended.</summary>
+    private const string VfioDetached = "/vfio/";
     private const string VfioPath = "vfio-device-syspath:";
 
-    /// <summary>Those that have one of <paramref name="files"/> open, by that name, except this process. Without root only the user's own processes are seen.</summary>
+    /// <summary>Those that have one of <paramref name="files"/> open, by that name or, for nodes of vfio, by what is left of it where the mount is gone, except this process. Without root only the user's own processes are seen.</summary>
     public static IReadOnlyList<FileHolder> Of(IReadOnlyCollection<string> files, string procRoot = "/proc") =>
-        files.Count == 0 ? [] : Find(procRoot, (_, target) => files.Contains(target) ? target : null);
+        files.Count == 0 ? [] : Find(procRoot, (_, target) => files.FirstOrDefault(file => file == target || IsDetached(target, file)));
 
     /// <summary>Those that have a device open through vfio, which its files tell on newer kernels (vfio_device_show_fdinfo in drivers/vfio/vfio_main.c of 7.3).</summary>
     /// <param name="devicePath">The device in sysfs, without links.</param>
@@ -78,6 +81,8 @@ public sealed record FileHolder(int Pid, string Name, string File)
 
     /// <summary>A device that was opened by its group has no name; one that was opened by its own node has that, which in another mount namespace may begin differently.</summary>
     private static bool IsVfioDevice(string target) => target == VfioDevice || target.Contains(VfioNode, StringComparison.Ordinal);
+
+    private static bool IsDetached(string target, string file) => target.StartsWith(VfioDetached, StringComparison.Ordinal) && file.EndsWith(target, StringComparison.Ordinal);
 
     private static string[] Information(string entry) => System.IO.File.ReadAllLines(Path.Combine(entry, "../../fdinfo", Path.GetFileName(entry)));
 
