@@ -72,7 +72,7 @@ internal sealed partial class BrokerHost : IAsyncDisposable
     /// <summary>The state of the broker in a line.</summary>
     public string Summary() => _status.Summary();
 
-    /// <summary>Opens the devices, then the sockets: whoever can connect finds every device as it is. A device that takes long is not waited for.</summary>
+    /// <summary>Opens the devices, then the sockets: whoever can connect finds every device as it is. A device that takes long is not waited for. When this is cancelled, <see cref="StopAsync"/> leaves what was not taken up yet to the next run.</summary>
     public async Task StartAsync(CancellationToken cancellation)
     {
         WarnOfDevices();

@@ -50,12 +50,25 @@ internal static class BrokerProgram
         using var start = TakeStart();
         await using var host = BrokerHost.Build(read(), configuration, BrokerLogging.Configure, read, start);
         var stop = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
-        using var terminate = OnSignal(PosixSignal.SIGTERM, () => stop.TrySetResult("SIGTERM"));
-        using var interrupt = OnSignal(PosixSignal.SIGINT, () => stop.TrySetResult("SIGINT"));
+        // Not disposed of: a signal may come at any time.
+        var starting = new CancellationTokenSource();
+        using var terminate = OnSignal(PosixSignal.SIGTERM, () => Stop("SIGTERM"));
+        using var interrupt = OnSignal(PosixSignal.SIGINT, () => Stop("SIGINT"));
         var report = new ServiceReport(start.Notifier, host.Log);
         var ready = new TaskCompletionSource();
         using var hangUp = OnSignal(PosixSignal.SIGHUP, () => _ = ReloadAsync(host, report, ready.Task));
-        await host.StartAsync(CancellationToken.None);
+        try
+        {
+            await host.StartAsync(starting.Token);
+        }
+        catch (OperationCanceledException) when (starting.IsCancellationRequested)
+        {
+            // It waited for devices. What is not taken up yet is the next run's.
+            report.Stopping();
+            await host.StopAsync($"{await stop.Task}, while it was starting");
+            return ExitCodes.Done;
+        }
+
         host.Vitals.Taken += signs => Tell(report, host, signs, start.Watchdog is not null);
         report.Ready();
         ready.SetResult();
@@ -65,6 +78,12 @@ internal static class BrokerProgram
         report.Stopping();
         await host.StopAsync(await end);
         return end == stop.Task ? ExitCodes.Done : ExitCodes.Failed;
+
+        void Stop(string signal)
+        {
+            stop.TrySetResult(signal);
+            starting.Cancel();
+        }
     }
 
     private static ServiceStart TakeStart()

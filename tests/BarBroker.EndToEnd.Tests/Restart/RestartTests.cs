@@ -152,6 +152,36 @@ public sealed class RestartTests : TestBase
         await NothingIsDoubleAsync();
     }
 
+    [Fact]
+    public async Task Stop_WhileTheStartWaitsForADevice_EndsAtOnceAndTheNextStartHasAll()
+    {
+        string faults = _directory.File("faults");
+        await BeginAsync(faults: faults);
+        var fleet = await StartFleetAsync(2, ttl: 600);
+        var other = await StartFleetAsync(3, ttl: 600, device: "sim1");
+        var before = await ListAsync();
+        string[] stored = [.. _manager.Stored.Order()];
+
+        await _manager.KillAsync();
+        await File.WriteAllTextAsync(faults, "open stuck\n", Cancellation);
+        _manager.Begin();
+        await Wait.Until(() => Regex.Count(_manager.Log, "Device sim1 is simulated") == 2, "it has begun to start again", Patience.Long);
+        Assert.False(_manager.IsReady);
+
+        await _manager.StopAsync();
+
+        Assert.False(_manager.IsReady);
+        Assert.Contains("SIGTERM, while it was starting", _manager.Log, StringComparison.Ordinal);
+        Assert.Equal(stored, _manager.Stored.Order());
+        Assert.Equal((5, 0), (Select("SELECT count(*) FROM leases"), Select("SELECT count(*) FROM leases WHERE ended IS NOT NULL")));
+        File.Delete(faults);
+        await _manager.StartAsync();
+        Assert.Equal(before.Select(Fixed), (await ListAsync()).Select(Fixed));
+        await WorksOnAsync(fleet);
+        await WorksOnAsync(other);
+        await NothingIsDoubleAsync();
+    }
+
     [Theory]
     [MemberData(nameof(Ends))]
     public async Task Restart_DeviceIsNotConfiguredAnyMore_ItsBuffersAreEmptyAndItsRecordsEnd(bool isKilled)

@@ -44,8 +44,19 @@ internal sealed class ServiceManager : IAsyncDisposable
     /// <summary>The names in the store, each as often as it is there.</summary>
     public IReadOnlyList<string> Stored => _store.With<IReadOnlyList<string>>(static kept => [.. kept.Select(static one => one.Name)]);
 
+    /// <summary>The daemon has said so.</summary>
+    public bool IsReady => _ready.Task.IsCompleted;
+
     /// <summary>Starts the daemon with what is in the store, and waits until it is ready.</summary>
     public async Task StartAsync()
+    {
+        Begin();
+        await Wait.For(Task.WhenAny(_ready.Task, _process!.WaitForExitAsync()), "the daemon is ready", Patience.Long);
+        Assert.True(_ready.Task.IsCompleted, $"the daemon ended instead of getting ready; its log:\n{Log}");
+    }
+
+    /// <summary>The same without waiting.</summary>
+    public void Begin()
     {
         Assert.Null(_process);
         _ready = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -71,8 +82,6 @@ internal sealed class ServiceManager : IAsyncDisposable
         _process.ErrorDataReceived += (_, line) => _log.Enqueue(line.Data ?? "");
         _process.BeginOutputReadLine();
         _process.BeginErrorReadLine();
-        await Wait.For(Task.WhenAny(_ready.Task, _process.WaitForExitAsync()), "the daemon is ready", Patience.Long);
-        Assert.True(_ready.Task.IsCompleted, $"the daemon ended instead of getting ready; its log:\n{Log}");
     }
 
     /// <summary>As <c>systemctl restart</c> does.</summary>
