@@ -96,20 +96,9 @@ internal sealed class CharacterDeviceAccess : VfioAccess
         {
             file.Bind(_iommu);
         }
-        catch (LinuxException failure) when (failure.Errno is Errno.EBUSY)
-        {
-            // vfio_device_block_group: somebody has the group's own node open.
-            throw VfioAdvice.InUse(failure, device, Path.Combine(Path.GetDirectoryName(_nodes)!, device.Group ?? ""));
-        }
-        catch (LinuxException failure) when (failure.Errno is Errno.EINVAL && device.EnableCount is not 0)
-        {
-            // vfio_df_open: a device opens once by its character device.
-            throw VfioAdvice.InUse(failure, device, Path.Combine(_nodes, device.CharacterDevice ?? ""));
-        }
         catch (LinuxException failure)
         {
-            // EPERM from iommu_device_claim_dma_owner: a driver's or another iommufd's device is in the group; from iommufd_bind_iommu: interrupts are not isolated.
-            throw (failure.Errno is Errno.EPERM ? VfioAdvice.Blocked(device) : null) ?? VfioAdvice.IommuFailed(failure, device);
+            throw VfioAdvice.BindFailed(failure, device, _nodes);
         }
     }
 

@@ -97,6 +97,21 @@ internal static class VfioAdvice
         return new IOException($"{device.Address}: {node} is in use by {who}; only one can have it.", failure);
     }
 
+    /// <summary>For a device that VFIO_DEVICE_BIND_IOMMUFD did not give to an iommufd.</summary>
+    /// <param name="nodes">The directory of the character devices.</param>
+    public static IOException BindFailed(LinuxException failure, PciNode device, string nodes) => failure.Errno switch
+    {
+        // vfio_device_block_group: somebody has the group's own node open.
+        Errno.EBUSY => InUse(failure, device, Path.Combine(Path.GetDirectoryName(nodes)!, device.Group ?? "")),
+
+        // vfio_df_open: a device opens once by its character device.
+        Errno.EINVAL when device.EnableCount is not 0 => InUse(failure, device, Path.Combine(nodes, device.CharacterDevice ?? "")),
+
+        // EPERM from iommu_device_claim_dma_owner: a driver's or another iommufd's device is in the group; from iommufd_bind_iommu: interrupts are not isolated.
+        Errno.EPERM => Blocked(device) ?? IommuFailed(failure, device),
+        _ => IommuFailed(failure, device),
+    };
+
     /// <summary>For an IOMMU that could not be taken.</summary>
     public static IOException IommuFailed(LinuxException failure, PciNode device) => failure.Errno is Errno.EPERM
         ? new IOException($"{device.Address}: {failure.Message}. The platform does not isolate the device's interrupts; switch on interrupt remapping in the firmware.", failure)

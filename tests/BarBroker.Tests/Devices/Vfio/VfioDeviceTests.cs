@@ -154,7 +154,47 @@ public sealed class VfioDeviceTests : IDisposable
         Assert.Contains("its other devices are 0000:01:00.3 (1af4:1110) without a driver", message, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData(Errno.EBUSY, 0, "dev/vfio/7 is in use by")]
+    [InlineData(Errno.EBUSY, 1, "dev/vfio/7 is in use by")]
+    [InlineData(Errno.EINVAL, 1, "dev/vfio/devices/vfio0 is in use by")]
+    public void BindFailed_SomebodyHasTheDeviceOrItsGroup_NamesTheNodeThatIsHeld(Errno errno, int enabled, string message)
+    {
+        var failure = Bind(errno, enabled);
+
+        Assert.Contains(message, failure.Message, StringComparison.Ordinal);
+        Assert.EndsWith("only one can have it.", failure.Message, StringComparison.Ordinal);
+        Assert.Equal(errno, Assert.IsType<LinuxException>(failure.InnerException).Errno);
+    }
+
+    [Fact]
+    public void BindFailed_InvalidAndNobodyHasIt_IsTheKernelsAnswerAndBlamesNobody()
+    {
+        string message = Bind(Errno.EINVAL, enabled: 0).Message;
+
+        Assert.Contains("VFIO_DEVICE_BIND_IOMMUFD on 0000:01:00.0: Invalid argument (EINVAL)", message, StringComparison.Ordinal);
+        Assert.DoesNotContain("in use", message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void BindFailed_NotPermitted_BlamesTheNeighbourOrElseTheInterrupts()
+    {
+        Assert.Contains("switch on interrupt remapping", Bind(Errno.EPERM, enabled: 0).Message, StringComparison.Ordinal);
+
+        _sysfs.AddDevice("0000:01:00.1", driver: "snd_hda_intel", group: "7");
+        Assert.Contains("`barctl device bind 0000:01:00.1`", VfioAdvice.BindFailed(Failure(Errno.EPERM), new PciNode(_sysfs.Sys, Address), Path.Combine(_sysfs.Dev, "vfio/devices")).Message, StringComparison.Ordinal);
+    }
+
     public void Dispose() => _sysfs.Dispose();
+
+    private IOException Bind(Errno errno, int enabled)
+    {
+        _sysfs.AddDevice(Address, driver: "vfio-pci", group: "7", vfioName: "vfio0", characterDevice: true);
+        _sysfs.SetEnabled(Address, enabled);
+        return VfioAdvice.BindFailed(Failure(errno), new PciNode(_sysfs.Sys, Address), Path.Combine(_sysfs.Dev, "vfio/devices"));
+    }
+
+    private static LinuxException Failure(Errno errno) => new("VFIO_DEVICE_BIND_IOMMUFD", Address, errno);
 
     private VfioDevice Device(VfioInterface way = VfioInterface.Automatic) =>
         new(new VfioDeviceOptions("dev0", Address) { SysfsRoot = _sysfs.Sys, DevRoot = _sysfs.Dev, Interface = way });
