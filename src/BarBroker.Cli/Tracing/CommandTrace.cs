@@ -65,9 +65,9 @@ internal sealed class CommandTrace : IDisposable
     /// <summary>Tells the other end where it is called from.</summary>
     public static CallInvoker Through(GrpcChannel channel) => channel.Intercept(static metadata =>
     {
-        if (Activity.Current is { IdFormat: ActivityIdFormat.W3C, Id: { } id })
+        if (Client.Tracing.Traceparent() is { Length: > 0 } here)
         {
-            metadata.Add("traceparent", id);
+            metadata.Add("traceparent", here);
         }
 
         return metadata;
