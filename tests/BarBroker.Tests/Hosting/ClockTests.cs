@@ -25,6 +25,7 @@ public sealed partial class ClockTests
         ["BarBroker/Hosting/LogQueue.cs"] = "a pause between lines of the log",
         ["BarBroker/Leases/Book/LeaseBook.Proofs.cs"] = "a pause between looks whether more proofs have come",
         ["BarBroker/Leases/Devices/DeviceWorker.Keeping.cs"] = "a pause between looks whether another process has closed a device",
+        ["BarBroker/Restart/FormerDevices.cs"] = "a pause between looks whether the service manager has closed what it was told to",
         ["BarBroker.Client/BrokerClient.cs"] = "how long a call waits for its answer, by a timer of the monotonic clock",
         ["BarBroker.Client/FdReader.cs"] = "50 microseconds of looking before sleeping",
         ["BarBroker.Client/KeepAlive.cs"] = "how long a call waits for its answer, by a timer of the monotonic clock",
