@@ -27,4 +27,10 @@ internal static partial class JournalLog
 
     [LoggerMessage(EventId = 507, Level = LogLevel.Warning, Message = "The journal {Path} cannot be written now. The {Count} records of leases in it were read from a copy")]
     public static partial void ReadFromCopy(ILogger log, string path, int count);
+
+    [LoggerMessage(EventId = 508, Level = LogLevel.Error, Message = "The disk of the journal {Path} has not answered for {Seconds} s. Leases go on without it; entries wait in memory")]
+    public static partial void Overdue(ILogger log, string path, double seconds);
+
+    [LoggerMessage(EventId = 509, Level = LogLevel.Information, Message = "The disk of the journal {Path} answers again")]
+    public static partial void CameBack(ILogger log, string path);
 }

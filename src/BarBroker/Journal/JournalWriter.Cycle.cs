@@ -36,6 +36,7 @@ internal sealed partial class JournalWriter
     private long _errors;
     private long _bytes;
     private volatile string _problem = "";
+    private volatile bool _isOverdue;
 
     /// <summary>Told, from any thread, when a crash would lose an entry, and when none any more. Set before the first one.</summary>
     public Action<bool>? Incomplete { get; set; }
@@ -59,7 +60,7 @@ internal sealed partial class JournalWriter
     public V1.JournalStatus Status() => new()
     {
         Path = Path,
-        Problem = _problem,
+        Problem = _isOverdue ? $"its disk has not answered for {Interval.TotalSeconds} s or more" : _problem,
         Bytes = (ulong)Interlocked.Read(ref _bytes),
         Waiting = (ulong)Waiting,
         Lost = (ulong)Lost,
@@ -278,6 +279,28 @@ internal sealed partial class JournalWriter
         _problem = text;
         _failedAt = _time.GetTimestamp();
         _retryAfter = TimeSpan.FromTicks(Math.Min(FirstRetry.Ticks << Math.Min(_failures - 1, 10), LastRetry.Ticks));
+    }
+
+    /// <summary>On the timer's thread: the journal's own has not come back from what it does, and what waits for it is not to wait for ever.</summary>
+    private void Overdue()
+    {
+        Interlocked.Increment(ref _errors);
+        if (!_isOverdue)
+        {
+            _isOverdue = true;
+            JournalLog.Overdue(_log, Path, Interval.TotalSeconds);
+        }
+
+        RefuseQuestions("the journal cannot be read now: its disk does not answer");
+    }
+
+    private void CameBack()
+    {
+        if (_isOverdue)
+        {
+            _isOverdue = false;
+            JournalLog.CameBack(_log, Path);
+        }
     }
 
     private bool TrySetAside(string error)

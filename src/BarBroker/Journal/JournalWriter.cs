@@ -23,6 +23,8 @@ internal sealed partial class JournalWriter : IDisposable
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan StopPatience = TimeSpan.FromSeconds(3);
 
+    private const long Idle = long.MinValue;
+
     private readonly Lock _gate = new();
     private readonly ConcurrentQueue<JournalEntry> _queue = new();
     private readonly ConcurrentQueue<Question> _questions = new();
@@ -40,6 +42,7 @@ internal sealed partial class JournalWriter : IDisposable
     private readonly Thread _thread;
     private readonly ITimer _timer;
     private int _idle;
+    private long _busySince = Idle;
     private ulong _last;
     private volatile bool _stopping;
     private volatile bool _tick = true;
@@ -148,6 +151,11 @@ internal sealed partial class JournalWriter : IDisposable
 
     private void Tick()
     {
+        if (Volatile.Read(ref _busySince) is not Idle and var since && _time.GetElapsedTime(since) >= Interval)
+        {
+            Overdue();
+        }
+
         _tick = true;
         Wake();
     }
@@ -156,7 +164,10 @@ internal sealed partial class JournalWriter : IDisposable
     {
         while (true)
         {
+            Volatile.Write(ref _busySince, _time.GetTimestamp());
             var next = Cycle();
+            Volatile.Write(ref _busySince, Idle);
+            CameBack();
             if (_stopping)
             {
                 Finish();

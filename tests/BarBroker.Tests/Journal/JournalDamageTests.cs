@@ -5,6 +5,7 @@ using BarBroker.Journal;
 using BarBroker.Leases;
 using BarBroker.Linux;
 using BarBroker.Testing;
+using Microsoft.Extensions.Time.Testing;
 
 namespace BarBroker.Tests.Journal;
 
@@ -29,6 +30,37 @@ public sealed class JournalDamageTests : JournalTestBase
 
         await WaitForAsync(journal, entries => entries.Any(entry => Tells(entry, V1.HistoryKind.Granted, lease.Id)), "the new grant in a journal");
         Assert.Equal("", journal.Status().Problem);
+    }
+
+    [Fact]
+    public async Task Status_DiskDoesNotAnswer_IsToldAndQuestionsAreRefused()
+    {
+        Logs.Expect(Overdue);
+        var time = new FakeTimeProvider();
+        var journal = Start(time: time);
+        using var disk = new ManualResetEventSlim();
+        var held = new TaskCompletionSource();
+        var waits = journal.AskAsync(_ =>
+        {
+            held.SetResult();
+            disk.Wait();
+            return true;
+        });
+        await Wait.For(held.Task, "the journal's thread in a call");
+        var lease = Acquire();
+        var later = journal.AskAsync(static _ => true);
+
+        time.Advance(TimeSpan.FromSeconds(20));
+
+        Assert.Equal(LeaseError.Unavailable, (await Assert.ThrowsAsync<LeaseException>(() => Wait.For(later, "the refusal"))).Error);
+        Assert.Equal("its disk has not answered for 10 s or more", journal.Status().Problem);
+        Assert.InRange(journal.Status().Errors, 1ul, 2ul);
+        Assert.InRange(journal.Status().Waiting, 1ul, ulong.MaxValue);
+
+        disk.Set();
+        Assert.True(await Wait.For(waits, "the answer"));
+        await WaitForAsync(journal, entries => entries.Any(entry => Tells(entry, V1.HistoryKind.Granted, lease.Id)), "the grant in the journal");
+        await Wait.Until(() => journal.Status().Problem.Length == 0, "the journal without a problem");
     }
 
     [Theory]

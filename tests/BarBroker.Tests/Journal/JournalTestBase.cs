@@ -16,6 +16,7 @@ public abstract class JournalTestBase : TestBase
 {
     private protected const int Failing = 500;
     private protected const int Unprotected = 504;
+    private protected const int Overdue = 508;
 
     private protected TestDirectory Directory { get; private set; } = null!;
 
@@ -37,11 +38,11 @@ public abstract class JournalTestBase : TestBase
     }
 
     /// <summary>A journal that is told of the leases.</summary>
-    private protected LeaseJournal Start(JournalOptions? options = null, string? runtime = null)
+    private protected LeaseJournal Start(JournalOptions? options = null, string? runtime = null, TimeProvider? time = null)
     {
         var journal = Own(new LeaseJournal(
             new BrokerOptions { StateDirectory = State, RuntimeDirectory = runtime ?? Run, Journal = options ?? new JournalOptions() },
-            new BootTimeProvider(),
+            time ?? new BootTimeProvider(),
             () => Leases.Manager.List(LeaseFilter.All),
             Logs.CreateLogger("journal")));
         Own(Leases.Manager.Subscribe(journal));
