@@ -89,5 +89,7 @@ for time in first second; do
     expect_equal "it is still bound to nothing" - "$(driver_of spare0)"
 done
 check_fails "the host has no such device" host unplug shm99
+# The host looks at the port for a second at a time.
+check "a request that takes longer than the host looks for it is one request" sh -c 'exec 3<>/dev/ttyS2; printf "fault sh" >&3; sleep 1.5; echo m99 >&3; read -r answer <&3; echo "$answer"; [ "$answer" = "error no device is called '"'"'shm99'"'"'" ]'
 
 done_testing

@@ -117,18 +117,25 @@ run_monitor() {
 
 # Reads the guest's requests until it says how the script ended, or is gone. Sets $guest_status.
 run_serve() {
-    local line words
+    local line part='' begun='' words alive
     guest_status=
     run_plugs=0
     # A QEMU that does not answer here has ended; the loop sees that.
     run_qmp '{"execute":"qmp_capabilities"}' >/dev/null || true
     while true; do
-        if IFS= read -r -t 1 line <&"$control_from"; then
+        # Before the look for a line: one that ended since may have left something.
+        alive=1
+        kill -0 "$qemu_pid" 2>/dev/null || alive=
+        if IFS= read -r -t 1 part <&"$control_from"; then
+            line=$begun$part
+            begun=''
             read -ra words <<<"$line"
             [[ ${words[0]:-} != exit ]] || break
             run_request "${words[@]:-nothing}" >&"$control_to"
-        elif ! kill -0 "$qemu_pid" 2>/dev/null; then
-            return
+        else
+            # The second was over in the middle of a line.
+            begun+=$part
+            [[ -n $alive ]] || return 0
         fi
     done
     guest_status=${words[1]:-}
