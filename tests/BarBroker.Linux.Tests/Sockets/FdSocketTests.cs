@@ -4,9 +4,12 @@ using System.Net.Sockets;
 using BarBroker.Linux.Memory;
 using BarBroker.Linux.Processes;
 using BarBroker.Linux.Sockets;
+using BarBroker.Testing;
 
 namespace BarBroker.Linux.Tests.Sockets;
 
+// A child that another test has just started has copies of every descriptor until it executes its program: nothing is closed before.
+[Collection(typeof(Alone))]
 public sealed class FdSocketTests : IDisposable
 {
     private readonly string _directory = Directory.CreateTempSubdirectory("barbroker-").FullName;
