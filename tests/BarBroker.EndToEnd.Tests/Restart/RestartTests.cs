@@ -127,10 +127,7 @@ public sealed class RestartTests : TestBase
     public async Task Restart_DeviceDoesNotAnswer_ItsLeasesAreAsTheyWereOnceItDoes()
     {
         string faults = _directory.File("faults");
-        await BeginAsync(faults: faults);
-        var fleet = await StartFleetAsync(2, ttl: 600);
-        var other = await StartFleetAsync(3, ttl: 600, device: "sim1");
-        var before = await ListAsync();
+        var (fleet, other, before) = await BeginWithTwoFleetsAsync(faults);
 
         await _manager.KillAsync();
         await File.WriteAllTextAsync(faults, "open stuck\n", Cancellation);
@@ -156,10 +153,7 @@ public sealed class RestartTests : TestBase
     public async Task Stop_WhileTheStartWaitsForADevice_EndsAtOnceAndTheNextStartHasAll()
     {
         string faults = _directory.File("faults");
-        await BeginAsync(faults: faults);
-        var fleet = await StartFleetAsync(2, ttl: 600);
-        var other = await StartFleetAsync(3, ttl: 600, device: "sim1");
-        var before = await ListAsync();
+        var (fleet, other, before) = await BeginWithTwoFleetsAsync(faults);
         string[] stored = [.. _manager.Stored.Order()];
 
         await _manager.KillAsync();
@@ -493,6 +487,13 @@ public sealed class RestartTests : TestBase
     }
 
     private void Configure(BrokerConfiguration configuration) => configuration.Set("leases", "minTtl", "500ms").Write(_directory.Path);
+
+    /// <summary>Two leases of sim0, which does as the faults file says, and three of sim1.</summary>
+    private async Task<(FleetProcess Fleet, FleetProcess Other, IReadOnlyList<Lease> Before)> BeginWithTwoFleetsAsync(string faults)
+    {
+        await BeginAsync(faults: faults);
+        return (await StartFleetAsync(2, ttl: 600), await StartFleetAsync(3, ttl: 600, device: "sim1"), await ListAsync());
+    }
 
     private async Task<FleetProcess> StartFleetAsync(int count, int ttl, string device = "sim0") => Own(await FleetProcess.StartAsync(_manager.RuntimeDirectory, device, count, ttl));
 
