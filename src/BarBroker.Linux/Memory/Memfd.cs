@@ -9,6 +9,8 @@ namespace BarBroker.Linux.Memory;
 /// <summary>Anonymous memory as a file (memfd_create(2)). Read and written by system calls only: a holder may shrink it, and a mapping would take the SIGBUS.</summary>
 public sealed class Memfd : FileDescriptor
 {
+    private const string LinkPrefix = "/memfd:";
+    private const string LinkSuffix = " (deleted)";
     private readonly string _name;
     private readonly Memfd? _original;
 
@@ -54,10 +56,20 @@ public sealed class Memfd : FileDescriptor
     /// <exception cref="IOException">It is no memfd of that name; it is the caller's still.</exception>
     public static Memfd Adopt(FileDescriptor file, string name)
     {
+        if (NameOf(file) == name)
+        {
+            return new Memfd(file.Detach(), name);
+        }
+
         string link = file.ReadLink();
-        return link == $"/memfd:{name} (deleted)"
-            ? new Memfd(file.Detach(), name)
-            : throw new IOException($"it is {(link.Length > 0 ? link : "of no kind that can be told")}, not the memfd {name}");
+        throw new IOException($"it is {(link.Length > 0 ? link : "of no kind that can be told")}, not the memfd {name}");
+    }
+
+    /// <summary>What the memfd was called when it was made. Null: it is none.</summary>
+    public static string? NameOf(FileDescriptor file)
+    {
+        string link = file.ReadLink();
+        return link.StartsWith(LinkPrefix, StringComparison.Ordinal) && link.EndsWith(LinkSuffix, StringComparison.Ordinal) ? link[LinkPrefix.Length..^LinkSuffix.Length] : null;
     }
 
     /// <summary>A second handle of the same descriptor, without a system call: the descriptor is closed when both are disposed.</summary>

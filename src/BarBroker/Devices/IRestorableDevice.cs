@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 using System.Collections.Immutable;
+using BarBroker.Devices.Simulated;
 using BarBroker.Linux;
 using BarBroker.Linux.ServiceManager;
 
@@ -27,6 +28,12 @@ internal interface IRestorableDevice : IBarDevice
     /// <exception cref="IOException">It is no such buffer of this device.</exception>
     ExportedBuffer Adopt(FileDescriptor handle, int bar, ImmutableArray<BarRange> ranges, BufferAccess access);
 
-    /// <summary>A buffer of an earlier run, of whichever device, when that is not taken up: ends access to it if closing a device would not.</summary>
-    void Discard(FileDescriptor handle);
+    /// <summary>A buffer of an earlier run, of whichever device, when that is not taken up: ends access to it if closing a device would not. A dmabuf ends with its device; a simulated device's does not.</summary>
+    void Discard(FileDescriptor handle)
+    {
+        if (!handle.IsInvalid)
+        {
+            SimulatedBuffer.TryRevoke(handle);
+        }
+    }
 }

@@ -94,7 +94,12 @@ internal sealed class Inheritance
         }
 
         RestartLog.NotPreserving(log, reason);
-        LetGo(ours, former, store);
+        LetGo(ours, former, store, []);
+        if (ours.Count > 0)
+        {
+            store?.Settle();
+        }
+
         return new Inheritance([], former, store, null, "", metrics, time, log);
     }
 
@@ -230,23 +235,18 @@ internal sealed class Inheritance
     }
 
     /// <summary>What is closed here and there is closed for good, and that revokes what a device has exported.</summary>
-    private static void LetGo(List<PassedDescriptor> files, FormerDevices former, DescriptorStore? store)
+    /// <param name="used">Names by which something is kept that stays.</param>
+    private static void LetGo(IReadOnlyList<PassedDescriptor> files, FormerDevices former, DescriptorStore? store, IEnumerable<string> used)
     {
-        HashSet<string> held = [.. files.Where(file => !former.TryLetGo(file)).Select(static file => file.Name)];
+        HashSet<string> held = [.. used, .. files.Where(file => !former.TryLetGo(file)).Select(static file => file.Name)];
         foreach (string name in files.Select(static file => file.Name).Distinct().Where(name => !held.Contains(name)))
         {
             store?.Drop(name);
-        }
-
-        if (files.Count > 0)
-        {
-            store?.Settle();
         }
     }
 
     private void CloseUnused(RestorePlan plan, IReadOnlyCollection<string> configured)
     {
-        var held = new HashSet<string>(plan.UsedNames, StringComparer.Ordinal);
         var former = new SortedSet<string>(StringComparer.Ordinal);
         bool wasDevice = false;
         foreach (var file in plan.Unused)
@@ -259,22 +259,13 @@ internal sealed class Inheritance
             }
 
             // Those of leases and clients that have ended are left behind where the broker was killed between the end and letting go.
-            else if (!KeptName.IsLease(file.Name) && !KeptName.IsClient(file.Name) && !held.Contains(file.Name))
+            else if (!KeptName.IsLease(file.Name) && !KeptName.IsClient(file.Name) && !plan.UsedNames.Contains(file.Name))
             {
                 RestartLog.Unknown(_log, file.Name);
             }
-
-            if (!_former.TryLetGo(file))
-            {
-                held.Add(file.Name);
-            }
         }
 
-        foreach (string name in plan.Unused.Select(static file => file.Name).Distinct().Where(name => !held.Contains(name)))
-        {
-            _store!.Drop(name);
-        }
-
+        LetGo(plan.Unused, _former, _store, plan.UsedNames);
         foreach (string device in former)
         {
             RestartLog.Former(_log, device);

@@ -40,7 +40,7 @@ internal static partial class RestartLog
     [LoggerMessage(EventId = 611, Level = LogLevel.Warning, Message = "Device {Device} is not configured any more: what was kept of it is let go, and its leases end")]
     public static partial void Former(ILogger log, string device);
 
-    [LoggerMessage(EventId = 612, Level = LogLevel.Error, Message = "Access to what was kept as {Name}, of a device that is not configured any more, could not be ended; it is kept, and tried again at the next start")]
+    [LoggerMessage(EventId = 612, Level = LogLevel.Error, Message = "Access to what was kept as {Name} could not be ended; it is kept, and tried again at the next start")]
     public static partial void NotRevoked(ILogger log, string name, Exception exception);
 
     [LoggerMessage(EventId = 613, Level = LogLevel.Warning, Message = "Device {Device} is not configured any more, and nothing proves that access to it is over: {Doubt}. {Leases} of its leases get no end in the journal; it is tried again at the next start. Configure the device again, or restart the machine")]

@@ -9,22 +9,12 @@ namespace BarBroker.Devices.Simulated;
 /// <summary>A buffer that a simulated device of an earlier run has exported, whichever that was. The kernel does not take it back when its broker ends.</summary>
 internal static class SimulatedBuffer
 {
-    private const string Prefix = "/memfd:";
-    private const string Suffix = " (deleted)";
-
     /// <summary>Ends every access to it; what is in it is lost. True: for good. False: it is no such buffer, or one that its holders could make grow again.</summary>
     /// <param name="file">May be closed.</param>
     /// <exception cref="IOException">It is one, and access is not over.</exception>
     public static bool TryRevoke(FileDescriptor file)
     {
-        string link = file.ReadLink();
-        if (!link.StartsWith(Prefix, StringComparison.Ordinal) || !link.EndsWith(Suffix, StringComparison.Ordinal))
-        {
-            return false;
-        }
-
-        string name = link[Prefix.Length..^Suffix.Length];
-        if (name.Split(':') is not [SimulatedBar.Family, { Length: > 0 }, var bar] || !int.TryParse(bar, NumberStyles.None, CultureInfo.InvariantCulture, out _))
+        if (Memfd.NameOf(file) is not { } name || name.Split(':') is not [SimulatedBar.Family, { Length: > 0 }, var bar] || !int.TryParse(bar, NumberStyles.None, CultureInfo.InvariantCulture, out _))
         {
             return false;
         }

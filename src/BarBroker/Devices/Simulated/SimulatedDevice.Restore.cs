@@ -50,7 +50,7 @@ internal sealed partial class SimulatedDevice
     public ExportedBuffer Adopt(FileDescriptor handle, int bar, ImmutableArray<BarRange> ranges, BufferAccess access)
     {
         Check(_state != Closed, "is not open");
-        var place = _bars.FirstOrDefault(known => bar < 0 ? IsOf(handle, known.BufferName) : known.Description.Index == bar)
+        var place = _bars.FirstOrDefault(known => bar < 0 ? Memfd.NameOf(handle) == known.BufferName : known.Description.Index == bar)
             ?? throw new IOException($"it is {handle.ReadLink()}, no buffer of {Name}");
         var memory = Memfd.Adopt(handle, place.BufferName);
         var seals = memory.GetSeals();
@@ -65,16 +65,5 @@ internal sealed partial class SimulatedDevice
         return buffer;
     }
 
-    /// <summary>Nothing but this takes it back: no kernel does when the device goes.</summary>
-    public void Discard(FileDescriptor handle)
-    {
-        if (!handle.IsInvalid)
-        {
-            SimulatedBuffer.TryRevoke(handle);
-        }
-    }
-
     private static string Role(BarDescription bar) => $"bar{bar.Index}";
-
-    private static bool IsOf(FileDescriptor handle, string name) => handle.ReadLink() == $"/memfd:{name} (deleted)";
 }

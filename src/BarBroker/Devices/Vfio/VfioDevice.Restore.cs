@@ -2,7 +2,6 @@
 
 using System.Collections.Immutable;
 using System.Globalization;
-using BarBroker.Devices.Simulated;
 using BarBroker.Linux;
 using BarBroker.Linux.Pci;
 using BarBroker.Linux.ServiceManager;
@@ -81,15 +80,6 @@ internal sealed partial class VfioDevice
         return bar < 0 || handle.GetSize() == size
             ? new ExportedBuffer(handle, bar, ranges, access)
             : throw new IOException($"it has {handle.GetSize()} bytes, not {size}");
-    }
-
-    /// <summary>A dmabuf ends with the device. What a simulated device of the same name has left does not.</summary>
-    public void Discard(FileDescriptor handle)
-    {
-        if (!handle.IsInvalid)
-        {
-            SimulatedBuffer.TryRevoke(handle);
-        }
     }
 
     private static string Role(VfioSession session, VfioCapabilities found) => string.Create(
